@@ -1,0 +1,227 @@
+"""YAML in, a frozen `Config` out, or every problem at once with its place in the file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from edged.config.schema import Config
+from edged.errors import ConfigError
+
+_LARGEST_FILE = 1_000_000
+Path_ = tuple[str | int, ...]
+T = TypeVar("T", bound=BaseModel)
+
+
+class _Document:
+    """A parsed YAML document: plain data, and where each value and key stands."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self.name = name
+        self.problems: list[str] = []
+        self._marks: dict[Path_, yaml.Mark] = {}
+        self.data: Any = None
+        try:
+            node = yaml.compose(text, Loader=yaml.SafeLoader)
+        except yaml.MarkedYAMLError as fault:
+            self.problems.append(self._syntax(fault))
+            return
+        except yaml.YAMLError as fault:
+            self.problems.append(f"{name}:1:1: (file): not readable as YAML: {fault}")
+            return
+        self.data = self._build(node, ()) if node is not None else None
+
+    def _syntax(self, fault: yaml.MarkedYAMLError) -> str:
+        mark = fault.problem_mark or fault.context_mark
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        problem = fault.problem or str(fault)
+        if "'\\t'" in problem:
+            problem = "a tab cannot indent YAML; use spaces"
+        return f"{self.name}:{place}: (file): {problem}"
+
+    def _build(self, node: yaml.Node, path: Path_, depth: int = 0) -> Any:
+        self._marks.setdefault(path, node.start_mark)
+        if depth > 20:
+            self.problem(path, "nested too deeply")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (yaml.YAMLError, ValueError) as fault:
+            self.problem(path, f"not a usable value: {fault}")
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:
+        built: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = str(key_node.value)
+            here = (*path, key)
+            if key in built:
+                first = self._marks[here].line + 1
+                self._marks[here] = key_node.start_mark
+                self.problem(here, f"given twice (first in line {first})")
+                continue
+            self._marks[here] = key_node.start_mark
+            built[key] = self._build(value_node, here, depth + 1)
+        return built
+
+    def problem(self, path: Path_, what: str) -> None:
+        """Note a problem at the nearest place that the file really has."""
+        at = path
+        while at and at not in self._marks:
+            at = at[:-1]
+        mark = self._marks.get(at)
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        dotted = ".".join(str(step) for step in path) or "(file)"
+        self.problems.append(f"{self.name}:{place}: {dotted}: {what}")
+
+
+def _known_keys(model: type[BaseModel], path: Path_, data: Any) -> list[str]:
+    """The settings that would have been understood beside the unknown one at `path`."""
+    current: Any = model
+    for step in path[:-1]:
+        if isinstance(step, int):
+            data = data[step] if isinstance(data, list) else None
+            continue
+        data = data.get(step) if isinstance(data, dict) else None
+        field = current.model_fields.get(step)
+        if field is None:
+            return []
+        current = _model_in(field.annotation, data)
+        if current is None:
+            return []
+    return list(current.model_fields)
+
+
+def _model_in(annotation: Any, data: Any) -> type[BaseModel] | None:
+    """The settings class that an annotation such as ``A | B | None`` means for `data`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    inner = getattr(annotation, "__args__", ())
+    models = [found for part in inner if (found := _model_in(part, data)) is not None]
+    if len(models) > 1 and isinstance(data, dict):
+        for model in models:
+            driver = model.model_fields.get("driver")
+            if driver and data.get("driver") in getattr(driver.annotation, "__args__", ()):
+                return model
+    return models[0] if models else None
+
+
+def _unknown(path: Path_, data: Any) -> str:
+    key = str(path[-1])
+    known = _known_keys(Config, path, data)
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
+    if not close and "_" in key:
+        stem = key.rsplit("_", 1)[0]
+        close = [name for name in known if name.rsplit("_", 1)[0] == stem][:1]
+    hint = f"; did you mean {close[0]}?" if close else f"; known here: {', '.join(known)}"
+    return f"unknown setting{hint if known else ''}"
+
+
+def _message(error: Any, path: Path_, data: Any) -> str:
+    kind, given = error["type"], error.get("input")
+    context = error.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(path, data)
+    if kind == "missing":
+        return "is missing and has no default"
+    if kind == "union_tag_not_found":
+        return "needs a driver"
+    if kind == "union_tag_invalid":
+        return f"unknown driver (got {context.get('tag')!r}); known: {context.get('expected_tags')}"
+    text = str(context["error"]) if "error" in context else error["msg"]
+    text = text[:1].lower() + text[1:]
+    if isinstance(given, dict | list):
+        return text
+    shown = repr(given)
+    return f"{text} (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
+
+
+def _place(location: tuple[str | int, ...], data: Any) -> Path_:
+    """pydantic's location without the names of union members that it mixes in."""
+    path: list[str | int] = []
+    for step in location:
+        if isinstance(data, dict):
+            if step in data:
+                path.append(step)
+                data = data[step]
+                continue
+            if data.get("driver") == step:
+                continue
+        elif isinstance(data, list) and isinstance(step, int) and step < len(data):
+            path.append(step)
+            data = data[step]
+            continue
+        if isinstance(data, dict) and step == location[-1]:
+            path.append(step)
+    return tuple(path)
+
+
+def parse(text: str, name: str = "config", folder: Path | None = None) -> Config:
+    """Validate configuration text.
+
+    Args:
+        text: the YAML document.
+        name: how the file is called in messages.
+        folder: relative paths are taken from here; None leaves them as they are.
+
+    Raises:
+        ConfigError: with every problem, one a line.
+    """
+    document = _Document(name, text)
+    if document.data is None or not isinstance(document.data, dict):
+        if not document.problems:
+            document.problem((), "expected settings, found nothing that holds any")
+        raise ConfigError(document.problems)
+    config: Config | None = None
+    try:
+        config = Config.model_validate(document.data)
+    except ValidationError as fault:
+        seen: set[tuple[Path_, str]] = set()
+        for error in fault.errors(include_url=False):
+            path = _place(error["loc"], document.data)
+            message = _message(error, path, document.data)
+            if (path, message) not in seen:
+                seen.add((path, message))
+                document.problem(path, message)
+    if document.problems or config is None:
+        raise ConfigError(sorted(document.problems, key=_line_of))
+    return _anchored(config, folder) if folder is not None else config
+
+
+def _line_of(problem: str) -> tuple[int, int]:
+    parts = problem.rsplit(": ", 2)[0].split(":")
+    numbers = [int(part) for part in parts if part.isdigit()]
+    return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
+
+
+def _anchored(settings: T, folder: Path) -> T:
+    """Make every relative path of the settings absolute."""
+    changes: dict[str, Any] = {}
+    for name in type(settings).model_fields:
+        value = getattr(settings, name)
+        if isinstance(value, Path) and not value.is_absolute():
+            changes[name] = folder / value
+        elif isinstance(value, BaseModel):
+            changes[name] = _anchored(value, folder)
+    return settings.model_copy(update=changes) if changes else settings
+
+
+def load(path: Path) -> Config:
+    """Read and validate a configuration file; see `parse` for the errors."""
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ConfigError([f"{path}:1:1: (file): larger than 1 MB; not a configuration"])
+        text = path.read_text(encoding="utf-8")
+    except OSError as fault:
+        raise ConfigError([f"{path}:1:1: (file): cannot be read: {fault.strerror}"]) from fault
+    except UnicodeDecodeError as fault:
+        raise ConfigError([f"{path}:1:1: (file): not UTF-8 text: {fault.reason}"]) from fault
+    return parse(text, str(path), path.resolve().parent)

@@ -1,0 +1,313 @@
+"""What an installer may write, with units in the names and limits that a door can live with.
+
+Every model is frozen and refuses unknown keys. Paths are taken relative to the folder of the
+configuration file (see `edged.config.load`).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
+
+_UNITS = {"s": "seconds", "ms": "milliseconds", "px": "pixels", "deg": "degrees", "hz": "hertz"}
+_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+
+
+def _plain_number(value: Any) -> Any:
+    """Refuse text such as ``3s`` or ``500ms``: the unit stands in the setting's name."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number, not true or false")
+    if isinstance(value, str):
+        found = re.fullmatch(r"\s*(-?[\d.]+)\s*([A-Za-z%]+)\s*", value)
+        if found:
+            unit = _UNITS.get(found[2], found[2])
+            raise ValueError(
+                f"expected a plain number, the unit stands in the setting's name; "
+                f"{value!r} is in {unit}"
+            )
+        raise ValueError("expected a number")
+    return value
+
+
+def _number(minimum: float, maximum: float) -> Any:
+    return (BeforeValidator(_plain_number), Field(ge=minimum, le=maximum))
+
+
+Seconds = Annotated[float, BeforeValidator(_plain_number)]
+Name = Annotated[str, Field(pattern=_NAME)]
+
+
+class Settings(BaseModel):
+    """A part of the configuration: frozen, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=False)
+
+
+class OpenCVCamera(Settings):
+    """A V4L2 device, an RTSP or HTTP stream, or a video file, read by OpenCV."""
+
+    driver: Literal["opencv"]
+    source: int | str = 0
+    width_px: Annotated[int, *_number(160, 4096)] = 640
+    height_px: Annotated[int, *_number(120, 4096)] = 480
+    rate_hz: Annotated[float, *_number(1, 120)] = 15
+    rotate_deg: Literal[0, 90, 180, 270] = 0
+    fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4}$")] | None = None
+    timeout_s: Annotated[float, *_number(0.5, 60)] = 5
+
+
+class PiCamera(Settings):
+    """A Raspberry Pi camera, read by picamera2."""
+
+    driver: Literal["picamera2"]
+    number: Annotated[int, *_number(0, 7)] = 0
+    width_px: Annotated[int, *_number(160, 4096)] = 640
+    height_px: Annotated[int, *_number(120, 4096)] = 480
+    rate_hz: Annotated[float, *_number(1, 120)] = 15
+    rotate_deg: Literal[0, 90, 180, 270] = 0
+    timeout_s: Annotated[float, *_number(0.5, 60)] = 5
+
+
+class ReplayCamera(Settings):
+    """A folder of images (in name order) or a video, played as if it were a camera."""
+
+    driver: Literal["replay"]
+    source: Path
+    rate_hz: Annotated[float, *_number(0.1, 1000)] = 15
+    pace: Literal["real", "fast"] = "real"
+    loop: bool = False
+    rotate_deg: Literal[0, 90, 180, 270] = 0
+
+
+Camera = Annotated[OpenCVCamera | PiCamera | ReplayCamera, Field(discriminator="driver")]
+
+
+class Model(Settings):
+    """Which networks run, and on what.
+
+    ``bundle`` and ``detector`` name a shipped bundle or the path of a bundle's folder.
+    ``options`` go to the runtime as they are (OpenVINO properties, or the options of the
+    onnxruntime execution provider named by ``device``).
+    """
+
+    bundle: str = "mobilefacenet-rts"
+    detector: str = "mtcnn"
+    runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
+    device: str = "auto"
+    threads: Annotated[int, *_number(0, 64)] = 0
+    options: dict[str, str | int | float | bool] = {}
+    cache_dir: Path | None = None
+
+
+class Vision(Settings):
+    """When a view of a face is fit to be used. Shares are of the frame or of the face."""
+
+    smallest_face_px: Annotated[int, *_number(20, 1000)] = 80
+    detect_every_frames: Annotated[int, *_number(1, 60)] = 5
+    near_face_px: Annotated[int, *_number(20, 2000)] = 90
+    largest_face_share: Annotated[float, *_number(0.2, 1.0)] = 0.8
+    off_centre_share: Annotated[float, *_number(0.1, 0.5)] = 0.38
+    largest_yaw_deg: Annotated[float, *_number(5, 90)] = 35
+    largest_pitch_deg: Annotated[float, *_number(5, 90)] = 30
+    largest_roll_deg: Annotated[float, *_number(5, 90)] = 30
+    dark_level: Annotated[float, *_number(0, 255)] = 45
+    bright_level: Annotated[float, *_number(0, 255)] = 225
+    backlight_ratio: Annotated[float, *_number(1, 20)] = 2.5
+    blur_level: Annotated[float, *_number(0, 1)] = 0.62
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Vision:
+        if self.dark_level >= self.bright_level:
+            raise ValueError("dark_level must be below bright_level")
+        return self
+
+
+class Decision(Settings):
+    """Who is let in, and how long the terminal tries.
+
+    ``fpir`` is the tolerated share of presentations by people who are not enrolled that are
+    granted all the same; left out, the profile's: attendance 1 %, access 0.3 %,
+    high_security 0.1 %. ``similarity`` replaces the derived threshold by a fixed one.
+    """
+
+    profile: Literal["attendance", "access", "high_security"] = "access"
+    fpir: Annotated[float, *_number(1e-6, 0.1)] | None = None
+    similarity: Annotated[float, *_number(0.2, 0.99)] | None = None
+    review_fpir_factor: Annotated[float, *_number(1, 1000)] = 30
+    minimum_quality: Annotated[float, *_number(0, 1)] | None = None
+    evidence_frames: Annotated[int, *_number(1, 50)] = 3
+    denial_frames: Annotated[int, *_number(1, 200)] = 10
+    retake_after_s: Annotated[float, *_number(0.5, 60)] = 3
+    gone_after_s: Annotated[float, *_number(0.1, 60)] = 1
+    cool_down_s: Annotated[float, *_number(0.5, 3600)] = 8
+    instruction_hold_s: Annotated[float, *_number(0, 10)] = 1
+    instruction_delay_s: Annotated[float, *_number(0, 10)] = 0.3
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Decision:
+        if self.denial_frames < self.evidence_frames:
+            raise ValueError("denial_frames must not be below evidence_frames")
+        return self
+
+
+class Key(Settings):
+    """Where the 32-byte key of the encrypted files comes from; exactly one is given."""
+
+    credential: Name | None = None
+    file: Path | None = None
+    env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Key:
+        if sum(given is not None for given in (self.credential, self.file, self.env)) != 1:
+            raise ValueError("give exactly one of credential, file, env")
+        return self
+
+
+class Gallery(Settings):
+    """The encrypted file of people and templates."""
+
+    path: Path = Path("/var/lib/edged/gallery.db")
+    templates_per_person: Annotated[int, *_number(1, 50)] = 5
+    enrolment_views: Annotated[int, *_number(1, 20)] = 3
+    enrolment_timeout_s: Annotated[float, *_number(5, 600)] = 60
+
+
+class SimulatedDoor(Settings):
+    """No relay: a record of what would have happened, one JSON object a line."""
+
+    driver: Literal["simulated"]
+    record: Path | None = None
+    pulse_s: Annotated[float, *_number(0.1, 60)] = 3
+
+
+class GpioDoor(Settings):
+    """A relay on a GPIO line, driven by libgpiod v2; at rest the line is inactive."""
+
+    driver: Literal["gpio"]
+    chip: str = "/dev/gpiochip0"
+    line: Annotated[int, *_number(0, 1023)] | str = 17
+    active_low: bool = False
+    pulse_s: Annotated[float, *_number(0.1, 60)] = 3
+
+
+Door = Annotated[SimulatedDoor | GpioDoor, Field(discriminator="driver")]
+
+
+class Events(Settings):
+    """The encrypted outbox: events wait here until the broker has them.
+
+    ``on_write_failure`` says what the door does when an event cannot be recorded
+    (full disk): ``deny`` keeps it shut, ``grant`` opens it without a record.
+    """
+
+    path: Path = Path("/var/lib/edged/events.db")
+    capacity: Annotated[int, *_number(1000, 10_000_000)] = 1_000_000
+    on_write_failure: Literal["deny", "grant"] = "deny"
+
+
+class Tls(Settings):
+    """TLS to the broker; with a client certificate where the broker asks for one."""
+
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+
+    @model_validator(mode="after")
+    def _pair(self) -> Tls:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together")
+        return self
+
+
+class CommandKey(Settings):
+    """A controller that may command this terminal: an Ed25519 public key and its roles."""
+
+    id: Name
+    public_key: str
+    roles: frozenset[Literal["operator", "enroller", "maintainer", "auditor"]]
+
+    @field_validator("public_key")
+    @classmethod
+    def _pem(cls, value: str) -> str:
+        if "BEGIN PUBLIC KEY" not in value:
+            raise ValueError("expected an Ed25519 public key in PEM form (-----BEGIN PUBLIC KEY…)")
+        return value
+
+
+class Commands(Settings):
+    """Who may send commands. Without a key every command is refused."""
+
+    keys: tuple[CommandKey, ...] = ()
+    allow_unsigned: bool = False
+    unsynced_clock: Literal["refuse", "accept"] = "refuse"
+    longest_validity_s: Annotated[float, *_number(1, 3600)] = 60
+    rate_hz: Annotated[float, *_number(0.1, 1000)] = 5
+
+    @field_validator("keys")
+    @classmethod
+    def _distinct(cls, keys: tuple[CommandKey, ...]) -> tuple[CommandKey, ...]:
+        if len({key.id for key in keys}) != len(keys):
+            raise ValueError("two keys have the same id")
+        return keys
+
+
+class Mqtt(Settings):
+    """The site controller's broker."""
+
+    host: str
+    port: Annotated[int, *_number(1, 65535)] | None = None
+    protocol: Literal["5", "3.1.1"] = "5"
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")] = "edged"
+    client_id: str | None = None
+    username: str | None = None
+    password_file: Path | None = None
+    tls: Tls | None = None
+    keepalive_s: Annotated[int, *_number(5, 3600)] = 20
+    reconnect_max_s: Annotated[float, *_number(1, 3600)] = 30
+    live_within_s: Annotated[float, *_number(1, 3600)] = 10
+    commands: Commands = Commands()
+
+    @field_validator("protocol", mode="before")
+    @classmethod
+    def _text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, int | float) else value
+
+    @property
+    def port_or_default(self) -> int:
+        return self.port or (8883 if self.tls else 1883)
+
+
+class Web(Settings):
+    """The page for the terminal's own screen, on loopback only."""
+
+    port: Annotated[int, *_number(1, 65535)] = 8480
+
+
+class Config(Settings):
+    """One terminal."""
+
+    site: Name
+    terminal: Name
+    camera: Camera
+    model: Model = Model()
+    vision: Vision = Vision()
+    decision: Decision = Decision()
+    key: Key
+    gallery: Gallery = Gallery()
+    door: Door
+    events: Events = Events()
+    mqtt: Mqtt | None = None
+    web: Web | None = None
+    names_in_events: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,91 @@
+"""One tree for everything that can go wrong.
+
+::
+
+    EdgedError
+    ├── ConfigError        the configuration file is unusable (lists every problem)
+    ├── BundleError        a model bundle is missing, altered or does not fit its manifest
+    ├── RuntimeFault       an inference runtime is missing, refuses the network or failed
+    ├── CameraError        the camera cannot be opened or stopped delivering
+    │   └── CameraEnded    a recording came to its end: nothing to reconnect to
+    ├── ImageError         an image file is unreadable, truncated or absurdly large
+    ├── NoUsableFace       an image holds no face that can be used
+    ├── KeyUnavailable     the key of the encrypted files cannot be read, or others can read it
+    ├── StorageError       an encrypted file cannot be read or written
+    │   ├── WrongKey       the key does not open this file (the file is left untouched)
+    │   └── DiskFull       there is no room left; nothing was half-written
+    ├── GalleryError       the gallery refuses a person or a template
+    ├── DoorError          the relay cannot be driven
+    └── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
+
+Messages are lower case and say what happened, on what, and what to do. Expected outcomes
+(no face, poor quality, nobody matches) are values, never exceptions.
+"""
+
+
+class EdgedError(Exception):
+    """Root of the tree; its text is fit to be shown to an installer."""
+
+
+class ConfigError(EdgedError):
+    """The configuration is unusable.
+
+    Attributes:
+        problems: one line each, ``file:line:column: path: what is wrong (got …)``.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class BundleError(EdgedError):
+    """A model bundle is missing, altered or does not fit its manifest."""
+
+
+class RuntimeFault(EdgedError):
+    """An inference runtime is missing, refuses the network or failed while running it."""
+
+
+class CameraError(EdgedError):
+    """The camera cannot be opened or stopped delivering frames."""
+
+
+class CameraEnded(CameraError):
+    """A recording came to its end."""
+
+
+class ImageError(EdgedError):
+    """An image file is unreadable, truncated or absurdly large."""
+
+
+class NoUsableFace(EdgedError):
+    """An image holds no face that can be used."""
+
+
+class KeyUnavailable(EdgedError):
+    """The key of the encrypted files cannot be read, or others can read it."""
+
+
+class StorageError(EdgedError):
+    """An encrypted file cannot be read or written."""
+
+
+class WrongKey(StorageError):
+    """The key does not open this file; the file is left untouched."""
+
+
+class DiskFull(StorageError):
+    """There is no room left on the disk; nothing was half-written."""
+
+
+class GalleryError(EdgedError):
+    """The gallery refuses a person or a template."""
+
+
+class DoorError(EdgedError):
+    """The relay cannot be driven."""
+
+
+class BrokerError(EdgedError):
+    """The MQTT settings are unusable."""

@@ -1,0 +1,176 @@
+"""Frozen values that travel between the rooms.
+
+Images are BGR uint8 (height, width, 3), as OpenCV delivers them; aligned chips handed to a
+network are RGB. Times named ``t_s`` are monotonic seconds; wall-clock times are RFC 3339.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Image = NDArray[np.uint8]
+    Floats = NDArray[np.float32]
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One captured image: BGR uint8 (h, w, 3), monotonic time of capture, running number."""
+
+    image: Image
+    t_s: float
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An axis-aligned rectangle in px; may reach beyond the frame."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    @property
+    def width(self) -> float:
+        return self.right - self.left
+
+    @property
+    def height(self) -> float:
+        return self.bottom - self.top
+
+    @property
+    def area(self) -> float:
+        return max(0.0, self.width) * max(0.0, self.height)
+
+    @property
+    def centre(self) -> Point:
+        return (self.left + self.right) / 2, (self.top + self.bottom) / 2
+
+    def overlap(self, other: Box) -> float:
+        """Intersection over union, 0–1."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.bottom, other.bottom) - max(self.top, other.top)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.area + other.area - shared)
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Head rotation as the camera sees it, degrees.
+
+    Positive yaw: the nose points to the image's right; positive pitch: the head is raised;
+    positive roll: the head is tilted clockwise in the image.
+    """
+
+    yaw_deg: float
+    pitch_deg: float
+    roll_deg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Face:
+    """A detected face; landmarks are left eye, right eye, nose, left and right mouth corner
+    as seen in the image, in px; score is the detector's, 0–1."""
+
+    box: Box
+    landmarks: tuple[Point, Point, Point, Point, Point]
+    score: float
+    pose: Pose
+
+
+class Defect(StrEnum):
+    """What is wrong with a view of a face."""
+
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    TOO_FAR = "too_far"
+    TOO_CLOSE = "too_close"
+    OFF_CENTRE = "off_centre"
+    CUT_OFF = "cut_off"
+    TURNED = "turned"
+    TOO_DARK = "too_dark"
+    OVEREXPOSED = "overexposed"
+    BACKLIT = "backlit"
+    BLURRED = "blurred"
+    LOW_QUALITY = "low_quality"
+
+
+class Instruction(StrEnum):
+    """What the person at the door is asked to do; the texts live with whoever shows them."""
+
+    COME_CLOSER = "come_closer"
+    STEP_BACK = "step_back"
+    FACE_CAMERA = "face_camera"
+    HOLD_STILL = "hold_still"
+    MORE_LIGHT = "more_light"
+    AVOID_BACKLIGHT = "avoid_backlight"
+    REMOVE_COVERING = "remove_covering"
+    ONE_PERSON_ONLY = "one_person_only"
+    CENTER_FACE = "center_face"
+    RETAKE = "retake"
+
+
+class QualityLevel(StrEnum):
+    """Words for a quality in 0–1; the bounds are the bundle's."""
+
+    EXCELLENT = "excellent"
+    GOOD = "good"
+    FAIR = "fair"
+    POOR = "poor"
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame showed of the face that is being served.
+
+    Attributes:
+        faces: how many faces are in the frame, bystanders included.
+        track_id: stays the same while the same face is followed; None without a face.
+        embedding: unit-length float32 (d,), or None when it was not asked for.
+        log_variance: the network's own doubt about this view; low is good.
+        quality: 0–1 as the bundle's calibration states it; None with ``embedding`` None.
+    """
+
+    t_s: float
+    seq: int
+    faces: int
+    track_id: int | None
+    face: Face | None
+    defects: tuple[Defect, ...]
+    embedding: Floats | None = None
+    log_variance: float | None = None
+    quality: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A person of the gallery and the similarity of their best template (cosine, -1 to 1)."""
+
+    person_id: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The answer of a 1:N search: candidates best first, one a person, out of ``people``."""
+
+    candidates: tuple[Candidate, ...]
+    people: int
+
+
+@dataclass(frozen=True, slots=True)
+class RiskPoint:
+    """At ``similarity`` or above, a share ``fmr`` of impostor comparisons passes."""
+
+    fmr: float
+    similarity: float
