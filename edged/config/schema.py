@@ -112,9 +112,9 @@ class Model(Settings):
 class Vision(Settings):
     """When a view of a face is fit to be used. Shares are of the frame or of the face."""
 
-    smallest_face_px: Annotated[int, *_number(20, 1000)] = 80
+    smallest_face_px: Annotated[int, *_number(20, 1000)] = 50
     detect_every_frames: Annotated[int, *_number(1, 60)] = 5
-    near_face_px: Annotated[int, *_number(20, 2000)] = 90
+    near_face_px: Annotated[int, *_number(20, 2000)] = 72
     largest_face_share: Annotated[float, *_number(0.2, 1.0)] = 0.8
     off_centre_share: Annotated[float, *_number(0.1, 0.5)] = 0.38
     largest_yaw_deg: Annotated[float, *_number(5, 90)] = 35
@@ -123,7 +123,7 @@ class Vision(Settings):
     dark_level: Annotated[float, *_number(0, 255)] = 45
     bright_level: Annotated[float, *_number(0, 255)] = 225
     backlight_ratio: Annotated[float, *_number(1, 20)] = 2.5
-    blur_level: Annotated[float, *_number(0, 1)] = 0.62
+    blur_level: Annotated[float, *_number(0, 1)] = 0.6
 
     @model_validator(mode="after")
     def _ordered(self) -> Vision:

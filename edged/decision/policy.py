@@ -1,0 +1,145 @@
+"""From a tolerated risk to a similarity threshold, and the 1:1 rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import pairwise
+from math import expm1, isfinite, log1p, log10
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.types import RiskPoint
+
+FPIR = {"attendance": 0.01, "access": 0.003, "high_security": 0.001}
+"""Tolerated share of impostor presentations that are granted, by profile."""
+
+
+def false_match_rate(fpir: float, people: int) -> float:
+    """The FMR a single comparison may have so that a search of `people` keeps `fpir`.
+
+    With independent comparisons FPIR = 1 - (1 - FMR)^N (ISO/IEC 19795-1).
+    """
+    return -expm1(log1p(-fpir) / max(people, 1))
+
+
+def false_positive_rate(fmr: float, people: int) -> float:
+    """The FPIR of a search of `people` whose comparisons have `fmr`; the inverse of the above."""
+    return -expm1(max(people, 0) * log1p(-fmr))
+
+
+def similarity_at(fmr: float, curve: Sequence[RiskPoint]) -> float:
+    """The similarity that a share `fmr` of impostor comparisons reaches.
+
+    Linear in log10(FMR) between the points of the calibration; beyond its strict end the last
+    slope goes on, and beyond its lax end the first point holds: never less strict than known.
+    """
+    if fmr >= curve[0].fmr:
+        return curve[0].similarity
+    lax, strict = curve[-2], curve[-1]
+    for lower, upper in pairwise(curve):
+        if lower.fmr >= fmr >= upper.fmr:
+            lax, strict = lower, upper
+            break
+    share = (log10(lax.fmr) - log10(fmr)) / (log10(lax.fmr) - log10(strict.fmr))
+    return min(1.0, lax.similarity + share * (strict.similarity - lax.similarity))
+
+
+def fmr_at(similarity: float, curve: Sequence[RiskPoint]) -> float:
+    """The FMR at a similarity, by the same lines; for stating the risk of a fixed threshold."""
+    if similarity <= curve[0].similarity:
+        return curve[0].fmr
+    lax, strict = curve[-2], curve[-1]
+    for lower, upper in pairwise(curve):
+        if lower.similarity <= similarity <= upper.similarity:
+            lax, strict = lower, upper
+            break
+    share = (similarity - lax.similarity) / (strict.similarity - lax.similarity)
+    exponent = log10(lax.fmr) + share * (log10(strict.fmr) - log10(lax.fmr))
+    return float(10**exponent)
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Similarities for a gallery of a certain size: at or above `grant` the person is let in,
+    at or above `review` the case is doubtful."""
+
+    grant: float
+    review: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything the decision needs to know, as plain values.
+
+    Attributes:
+        curve: the bundle's calibration, descending FMR.
+        fpir: tolerated share of impostor presentations that are granted.
+        floor_same, floor_different: the 1:1 rule; the door is never laxer than it.
+        similarity: a fixed threshold instead of the derived one, or None.
+        minimum_quality: a view below this is never matched, whatever its similarity.
+        one_person: whether a second face at the door blocks the decision.
+    """
+
+    curve: tuple[RiskPoint, ...]
+    fpir: float
+    floor_same: float
+    floor_different: float
+    minimum_quality: float
+    similarity: float | None = None
+    review_fpir_factor: float = 30.0
+    one_person: bool = False
+    evidence_frames: int = 3
+    denial_frames: int = 10
+    retake_after_s: float = 3.0
+    gone_after_s: float = 1.0
+    cool_down_s: float = 8.0
+    instruction_delay_s: float = 0.3
+    instruction_hold_s: float = 1.0
+
+    def thresholds(self, people: int) -> Thresholds:
+        """The thresholds for a gallery of `people`."""
+        if self.similarity is not None:
+            grant = self.similarity
+        else:
+            grant = similarity_at(false_match_rate(self.fpir, people), self.curve)
+            grant = max(grant, self.floor_same)
+        lax = min(self.fpir * self.review_fpir_factor, 0.5)
+        review = similarity_at(false_match_rate(lax, people), self.curve)
+        return Thresholds(grant, min(grant, max(review, self.floor_different)))
+
+    def implied_fpir(self, people: int) -> float:
+        """The FPIR that the grant threshold really implies at this gallery size."""
+        return false_positive_rate(fmr_at(self.thresholds(people).grant, self.curve), people)
+
+
+class Verdict(StrEnum):
+    """The answer of a 1:1 comparison."""
+
+    SAME = "same"
+    DOUBTFUL = "doubtful"
+    DIFFERENT = "different"
+    RETAKE = "retake"
+
+
+def verify(
+    similarity: float,
+    qualities: tuple[float, float],
+    *,
+    same: float,
+    different: float,
+    minimum_quality: float,
+) -> Verdict:
+    """The 1:1 rule: quality first, then similarity above `same`, below `different`, or between.
+
+    A quality that is too low, or anything that is no number, asks for a retake whatever the
+    similarity says.
+    """
+    known = isfinite(similarity) and all(isfinite(quality) for quality in qualities)
+    if not known or min(qualities) < minimum_quality:
+        return Verdict.RETAKE
+    if similarity > same:
+        return Verdict.SAME
+    return Verdict.DIFFERENT if similarity < different else Verdict.DOUBTFUL

@@ -1,0 +1,89 @@
+"""Alignment to a network's template and the head's pose, both from five landmarks."""
+
+from __future__ import annotations
+
+from math import asin, atan2, degrees
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edged.types import Point, Pose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edged.types import Floats, Image
+
+# A plain head in units of half the distance between the eyes: the nose tip stands out by
+# _NOSE_OUT, and lies this share of the way from the eyes' line to the mouth's.
+_NOSE_OUT = 0.9
+_NOSE_DOWN = 0.55
+
+
+def similarity_transform(points: Sequence[Point], template: Sequence[Point]) -> Floats:
+    """The rotation, scale and shift that best map `points` onto `template` (least squares).
+
+    Returns:
+        float32 (2, 3), for `cv2.warpAffine`.
+    """
+    source = np.array([complex(x, y) for x, y in points])
+    target = np.array([complex(x, y) for x, y in template])
+    centred = source - source.mean()
+    spread = float((abs(centred) ** 2).sum())
+    turn = (centred.conj() * (target - target.mean())).sum() / spread if spread else 0j
+    shift = target.mean() - turn * source.mean()
+    return np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32
+    )
+
+
+def align(
+    image: Image, points: Sequence[Point], template: Sequence[Point], size: tuple[int, int]
+) -> Image:
+    """The face as a chip of `size` (width, height) px, its landmarks on the template's.
+
+    What lies beyond the frame is black. Shrinking a large face averages over a blurred copy
+    of its surroundings, so that fine texture does not turn into noise.
+    """
+    matrix = similarity_transform(points, template)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    if 0 < scale < 0.5:
+        left, top = (int(min(p[i] for p in points) - 80 / scale) for i in (0, 1))
+        right, bottom = (int(max(p[i] for p in points) + 80 / scale) for i in (0, 1))
+        left, top = max(left, 0), max(top, 0)
+        region = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+        factor = max(scale, 0.02) * 1.5
+        image = cv2.resize(region, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        moved = [((x - left) * factor, (y - top) * factor) for x, y in points]
+        matrix = similarity_transform(moved, template)
+    chip: Image = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
+    return chip
+
+
+def head_pose(points: Sequence[Point]) -> Pose:
+    """The head's rotation by the plain head model above; good to some ten degrees.
+
+    A turned head moves the nose tip sideways against the middle of eyes and mouth, a raised
+    one moves it up; the tilt is the slope of the eyes' line.
+    """
+    eyes = np.array([points[0], points[1]], np.float64)
+    nose = np.array(points[2], np.float64)
+    mouth = np.array([points[3], points[4]], np.float64)
+    between = eyes[1] - eyes[0]
+    down = mouth.mean(axis=0) - eyes.mean(axis=0)
+    roll = atan2(between[1], between[0])
+    length = float(np.hypot(*down))
+    breadth = float(np.hypot(*between))
+    if length < 1e-3 and breadth < 1e-3:
+        return Pose(90.0, 0.0, 0.0)
+    # The head's size, from whichever of its two extents the rotation shortens less.
+    unit = max(breadth / 2, length / 2.2)
+    axis_down = down / length if length else np.array([0.0, 1.0])
+    axis_right = np.array([axis_down[1], -axis_down[0]])
+    offset = nose - eyes.mean(axis=0)
+    sideways = float(offset @ axis_right) / unit
+    downward = float(offset @ axis_down) / unit - _NOSE_DOWN * length / unit
+    yaw = asin(max(-1.0, min(1.0, sideways / _NOSE_OUT)))
+    pitch = asin(max(-1.0, min(1.0, -downward / _NOSE_OUT)))
+    return Pose(degrees(yaw), degrees(pitch), degrees(roll))

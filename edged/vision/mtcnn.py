@@ -1,0 +1,197 @@
+"""Faces and their five landmarks, by the MTCNN cascade (Zhang et al., 2016).
+
+The networks read RGB as (x - 127.5) / 128 in the order (n, width, height, 3): the original was
+trained in a column-major world, so every crop is handed over transposed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from edged.types import Box, Point
+from edged.vision.pyramid import Pyramid
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edged.runtime.base import Runner
+    from edged.types import Floats, Image
+
+_PROPOSE, _REFINE, _ACCEPT = 0.6, 0.7, 0.8
+_FOLLOW = 0.6
+_MOST_PROPOSALS = 48
+_MOST_FACES = 12
+
+Five = tuple[Point, Point, Point, Point, Point]
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A face as the cascade sees it: box and landmarks in px, score 0–1."""
+
+    box: Box
+    landmarks: Five
+    score: float
+
+
+class Detector:
+    """The cascade over one image at a time; not thread-safe.
+
+    Args:
+        pnet, rnet, onet: open runners with the outputs in the order box regression
+            (and landmarks), face probability.
+        smallest_face_px: faces smaller than this are not looked for.
+    """
+
+    def __init__(self, pnet: Runner, rnet: Runner, onet: Runner, smallest_face_px: int) -> None:
+        self._pnet, self._rnet, self._onet = pnet, rnet, onet
+        self._smallest_face_px = smallest_face_px
+        self._pyramid: Pyramid | None = None
+        self._size = (0, 0)
+
+    def detect(self, image: Image) -> list[Detection]:
+        """Every face of the image (BGR uint8), best score first."""
+        boxes = self._propose(image)
+        if len(boxes):
+            boxes = self._refine(image, boxes)
+        if not len(boxes):
+            return []
+        return self._accept(image, _square(boxes)[:_MOST_FACES], _ACCEPT)
+
+    def follow(self, image: Image, last: list[Box]) -> list[Detection | None]:
+        """Look again where faces were a frame ago: ONet alone, one crop a face.
+
+        Returns:
+            For each box the face as it is now, or None when it is no longer there.
+        """
+        crops = np.array([(b.left, b.top, b.right, b.bottom, 1.0) for b in last], np.float32)
+        boxes, landmarks, scores = self._onet_on(image, _square(crops))
+        return [
+            _detection(box, points, score) if score >= _FOLLOW and box[2] > box[0] else None
+            for box, points, score in zip(boxes, landmarks, scores, strict=True)
+        ]
+
+    def _propose(self, image: Image) -> Floats:
+        size = (image.shape[1], image.shape[0])
+        if self._pyramid is None or size != self._size:
+            self._pyramid, self._size = Pyramid(*size, self._smallest_face_px), size
+        if not self._pyramid.tiles:
+            return np.empty((0, 5), np.float32)
+        canvas = self._pyramid.draw(image)
+        regression, probability = self._pnet.run(_input(canvas)[None])
+        scores = np.ascontiguousarray(probability[0, :, :, 1].T)
+        boxes, cells = self._pyramid.windows(scores, _PROPOSE)
+        if not len(boxes):
+            return boxes
+        boxes = _move(boxes, regression[0, cells[:, 1], cells[:, 0]])
+        return boxes[_suppress(boxes, 0.7)][:_MOST_PROPOSALS]
+
+    def _refine(self, image: Image, boxes: Floats) -> Floats:
+        boxes = _square(boxes)
+        regression, probability = self._rnet.run(_crops(image, boxes, 24))
+        passed = probability[:, 1] >= _REFINE
+        boxes = boxes[passed]
+        boxes[:, 4] = probability[passed, 1]
+        boxes = _move(boxes, regression[passed])
+        return boxes[_suppress(boxes, 0.7)]
+
+    def _accept(self, image: Image, boxes: Floats, threshold: float) -> list[Detection]:
+        refined, landmarks, scores = self._onet_on(image, boxes)
+        refined[:, 4] = scores
+        passed = np.flatnonzero(scores >= threshold)
+        keep = passed[_suppress(refined[passed], 0.5, of_smaller=True)]
+        return [_detection(refined[i], landmarks[i], scores[i]) for i in keep]
+
+    def _onet_on(self, image: Image, boxes: Floats) -> tuple[Floats, Floats, Floats]:
+        """Refined boxes (n, 5), landmarks (n, 5, 2) and scores (n,), on square crops (n, 5)."""
+        regression, points, probability = self._onet.run(_crops(image, boxes, 48))
+        width = (boxes[:, 2] - boxes[:, 0])[:, None]
+        height = (boxes[:, 3] - boxes[:, 1])[:, None]
+        landmarks = np.empty((len(boxes), 5, 2), np.float32)
+        landmarks[:, :, 0] = boxes[:, 0:1] + width * points[:, :5]
+        landmarks[:, :, 1] = boxes[:, 1:2] + height * points[:, 5:]
+        return _move(boxes, regression), landmarks, probability[:, 1]
+
+
+def _detection(box: Floats, landmarks: Floats, score: float) -> Detection:
+    left, top, right, bottom = (float(value) for value in box[:4])
+    a, b, c, d, e = ((float(x), float(y)) for x, y in landmarks)
+    return Detection(Box(left, top, right, bottom), (a, b, c, d, e), float(score))
+
+
+def _input(image: Image) -> Floats:
+    """BGR uint8 (h, w, 3) to the networks' normalised RGB float32 (w, h, 3)."""
+    rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    turned: Floats = cv2.transpose(rgb).astype(np.float32)
+    turned -= 127.5
+    turned *= 0.0078125
+    return turned
+
+
+def _crops(image: Image, boxes: Floats, size: int) -> Floats:
+    """Square crops (n, size, size, 3) for the networks; black beyond the frame."""
+    height, width = image.shape[:2]
+    out = np.zeros((len(boxes), size, size, 3), np.float32)
+    for number, (left, top, right, bottom) in enumerate(np.rint(boxes[:, :4]).astype(int)):
+        x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
+        if x1 <= x0 or y1 <= y0:
+            continue
+        crop = image[y0:y1, x0:x1]
+        if (x0, y0, x1, y1) != (left, top, right, bottom):
+            crop = cv2.copyMakeBorder(
+                crop, y0 - top, bottom - y1, x0 - left, right - x1, cv2.BORDER_CONSTANT
+            )
+        out[number] = _input(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA))
+    return out
+
+
+def _square(boxes: Floats) -> Floats:
+    """The same boxes (n, 5) grown to squares about their centres."""
+    out = boxes.copy()
+    side = np.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    out[:, 0] = (boxes[:, 0] + boxes[:, 2] - side) / 2
+    out[:, 1] = (boxes[:, 1] + boxes[:, 3] - side) / 2
+    out[:, 2] = out[:, 0] + side
+    out[:, 3] = out[:, 1] + side
+    return out
+
+
+def _move(boxes: Floats, regression: Floats) -> Floats:
+    """Boxes (n, 5) shifted by the networks' (n, 4) left, top, right, bottom offsets."""
+    out = boxes.copy()
+    width = boxes[:, 2] - boxes[:, 0]
+    height = boxes[:, 3] - boxes[:, 1]
+    out[:, 0] += regression[:, 0] * width
+    out[:, 1] += regression[:, 1] * height
+    out[:, 2] += regression[:, 2] * width
+    out[:, 3] += regression[:, 3] * height
+    return out
+
+
+def _suppress(boxes: Floats, overlap: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
+    """Non-maximum suppression: indices of the boxes (n, 5) that stay, best score first.
+
+    With ``of_smaller`` the overlap is measured against the smaller box, not the union.
+    """
+    order = np.argsort(-boxes[:, 4], kind="stable")
+    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+    kept: list[int] = []
+    while order.size:
+        best, rest = int(order[0]), order[1:]
+        kept.append(best)
+        width = np.minimum(boxes[rest, 2], boxes[best, 2]) - np.maximum(
+            boxes[rest, 0], boxes[best, 0]
+        )
+        height = np.minimum(boxes[rest, 3], boxes[best, 3]) - np.maximum(
+            boxes[rest, 1], boxes[best, 1]
+        )
+        shared = np.maximum(width, 0) * np.maximum(height, 0)
+        whole = (
+            np.minimum(area[rest], area[best]) if of_smaller else (area[rest] + area[best] - shared)
+        )
+        order = rest[shared <= overlap * whole]
+    return np.array(kept, np.intp)

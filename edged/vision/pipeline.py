@@ -1,0 +1,92 @@
+"""A frame in, an `Observation` of the face being served out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged.types import Defect, Face, Observation
+from edged.vision.defects import blur, find_defects
+from edged.vision.geometry import head_pose
+from edged.vision.track import Tracker
+
+if TYPE_CHECKING:
+    from edged.config.schema import Vision as Limits
+    from edged.types import Frame, Image
+    from edged.vision.embed import Embedder
+    from edged.vision.mtcnn import Detection, Detector
+
+_COMPARABLE = 0.5  # a second face of half the served one's area is somebody at the door too
+_DOUBTFUL = 0.5  # below this quality the view is asked whether blur is the cause
+
+
+class Vision:
+    """Detect, follow, judge and embed; one frame at a time, in one thread.
+
+    Args:
+        detector: the cascade, on open runners.
+        embedder: the recogniser, on an open runner.
+        limits: when a view is fit to be used.
+    """
+
+    def __init__(self, detector: Detector, embedder: Embedder, limits: Limits) -> None:
+        self._detector = detector
+        self._embedder = embedder
+        self._limits = limits
+        self._tracker = Tracker()
+        self._since_detection = 0
+
+    def observe(self, frame: Frame, *, embed: bool) -> Observation:
+        """What the frame shows.
+
+        Args:
+            frame: the frame.
+            embed: whether the decision can use an embedding; without, only place, pose and
+                light are judged and the recogniser does not run.
+
+        Raises:
+            RuntimeFault: an inference runtime failed.
+        """
+        image = frame.image
+        self._find(image)
+        height, width = image.shape[:2]
+        track = self._tracker.served(width, height)
+        if track is None:
+            return Observation(frame.t_s, frame.seq, 0, None, None, (Defect.NO_FACE,))
+        face = as_face(track.face)
+        defects = find_defects(image, face, self._limits)
+        others = [t.face.box.area for t in self._tracker.tracks if t is not track]
+        if others and max(others) > _COMPARABLE * face.box.area:
+            defects.append(Defect.SEVERAL_FACES)
+        seen = len(self._tracker.tracks)
+        if not embed:
+            return Observation(frame.t_s, frame.seq, seen, track.number, face, tuple(defects))
+        chip = self._embedder.chip(image, face.landmarks)
+        found = self._embedder.embed(chip)
+        if found.quality < _DOUBTFUL and blur(chip) > self._limits.blur_level:
+            defects.append(Defect.BLURRED)
+        return Observation(
+            frame.t_s,
+            frame.seq,
+            seen,
+            track.number,
+            face,
+            tuple(defects),
+            found.embedding,
+            found.log_variance,
+            found.quality,
+        )
+
+    def _find(self, image: Image) -> None:
+        """Follow the known faces; detect anew when one is lost, and every few frames."""
+        self._since_detection += 1
+        boxes = [track.face.box for track in self._tracker.tracks]
+        due = self._since_detection >= self._limits.detect_every_frames
+        if boxes and not due and self._tracker.follow(self._detector.follow(image, boxes)):
+            return
+        self._since_detection = 0
+        self._tracker.associate(self._detector.detect(image))
+
+
+def as_face(detection: Detection) -> Face:
+    """A detection with the pose that its landmarks mean."""
+    return Face(detection.box, detection.landmarks, detection.score, head_pose(detection.landmarks))
