@@ -1,0 +1,98 @@
+"""From tolerated risk to thresholds, and the 1:1 rule."""
+
+from math import isclose, nan
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.decision.policy import (
+    Policy,
+    Verdict,
+    false_match_rate,
+    false_positive_rate,
+    fmr_at,
+    similarity_at,
+    verify,
+)
+from edged.types import RiskPoint
+
+CURVE = (
+    RiskPoint(1e-2, 0.30),
+    RiskPoint(1e-4, 0.42),
+    RiskPoint(1e-6, 0.55),
+    RiskPoint(1e-8, 0.65),
+)
+POLICY = Policy(CURVE, 0.003, floor_same=0.45, floor_different=0.35, minimum_quality=0.5)
+
+
+@given(st.floats(1e-6, 0.1), st.integers(1, 1_000_000))
+def test_fmr_and_fpir_are_each_others_inverse(fpir: float, people: int) -> None:
+    assert isclose(false_positive_rate(false_match_rate(fpir, people), people), fpir, rel_tol=1e-6)
+
+
+def test_the_fmr_for_one_person_is_the_fpir_itself() -> None:
+    assert isclose(false_match_rate(0.01, 1), 0.01)
+    assert isclose(false_match_rate(0.01, 0), 0.01)
+
+
+@given(st.floats(1e-12, 0.5), st.floats(1e-12, 0.5))
+def test_a_smaller_risk_never_lowers_the_threshold(a: float, b: float) -> None:
+    low, high = sorted((a, b))
+    assert similarity_at(low, CURVE) >= similarity_at(high, CURVE)
+
+
+def test_thresholds_pass_through_the_calibrated_points_and_go_on_beyond_them() -> None:
+    assert similarity_at(1e-4, CURVE) == pytest.approx(0.42)
+    assert similarity_at(1e-5, CURVE) == pytest.approx(0.485)
+    assert similarity_at(1e-10, CURVE) == pytest.approx(0.75)
+    assert similarity_at(0.5, CURVE) == 0.30
+    assert similarity_at(1e-30, CURVE) == 1.0
+
+
+@given(st.floats(0.31, 0.95))
+def test_the_risk_of_a_fixed_threshold_is_read_off_the_same_curve(similarity: float) -> None:
+    assert similarity_at(fmr_at(similarity, CURVE), CURVE) == pytest.approx(similarity, abs=1e-6)
+
+
+def test_the_door_is_never_laxer_than_the_rule_for_one_pair() -> None:
+    assert POLICY.thresholds(1).grant == 0.45
+    assert POLICY.thresholds(1).review >= 0.35
+
+
+@given(st.integers(0, 200_000), st.integers(0, 200_000))
+def test_a_larger_gallery_never_lowers_the_threshold(a: int, b: int) -> None:
+    small, large = sorted((a, b))
+    assert POLICY.thresholds(large).grant >= POLICY.thresholds(small).grant
+    assert POLICY.thresholds(large).review <= POLICY.thresholds(large).grant
+
+
+def test_five_thousand_people_need_more_than_the_rule_for_one_pair() -> None:
+    assert POLICY.thresholds(5000).grant > 0.55
+
+
+def test_a_fixed_similarity_replaces_the_derived_one_and_its_risk_is_stated() -> None:
+    fixed = Policy(CURVE, 0.003, 0.45, 0.35, 0.5, similarity=0.45)
+    assert fixed.thresholds(5000).grant == 0.45
+    assert fixed.implied_fpir(5000) > 0.1
+    assert POLICY.implied_fpir(5000) == pytest.approx(0.003, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("similarity", "qualities", "verdict"),
+    [
+        (0.46, (0.9, 0.9), Verdict.SAME),
+        (0.45, (0.9, 0.9), Verdict.DOUBTFUL),
+        (0.35, (0.9, 0.9), Verdict.DOUBTFUL),
+        (0.34, (0.9, 0.9), Verdict.DIFFERENT),
+        (0.99, (0.9, 0.1), Verdict.RETAKE),
+        (0.10, (0.1, 0.9), Verdict.RETAKE),
+        (nan, (0.9, 0.9), Verdict.RETAKE),
+        (0.99, (nan, 0.9), Verdict.RETAKE),
+    ],
+)
+def test_quality_comes_before_similarity(
+    similarity: float, qualities: tuple[float, float], verdict: Verdict
+) -> None:
+    result = verify(similarity, qualities, same=0.45, different=0.35, minimum_quality=0.5)
+    assert result is verdict
