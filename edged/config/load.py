@@ -13,6 +13,8 @@ from edged.config.schema import Config
 from edged.errors import ConfigError
 
 _LARGEST_FILE = 1_000_000
+_DEEPEST = 20
+_MOST_VALUES = 20_000
 Path_ = tuple[str | int, ...]
 T = TypeVar("T", bound=BaseModel)
 
@@ -24,6 +26,7 @@ class _Document:
         self.name = name
         self.problems: list[str] = []
         self._marks: dict[Path_, yaml.Mark] = {}
+        self._built = 0
         self.data: Any = None
         try:
             node = yaml.compose(text, Loader=yaml.SafeLoader)
@@ -32,6 +35,9 @@ class _Document:
             return
         except yaml.YAMLError as fault:
             self.problems.append(f"{name}:1:1: (file): not readable as YAML: {fault}")
+            return
+        except RecursionError:
+            self.problems.append(f"{name}:1:1: (file): nested too deeply")
             return
         self.data = self._build(node, ()) if node is not None else None
 
@@ -45,8 +51,10 @@ class _Document:
 
     def _build(self, node: yaml.Node, path: Path_, depth: int = 0) -> Any:
         self._marks.setdefault(path, node.start_mark)
-        if depth > 20:
-            self.problem(path, "nested too deeply")
+        self._built += 1
+        if depth > _DEEPEST or self._built > _MOST_VALUES:  # aliases can multiply without end
+            if self._built <= _MOST_VALUES + 1:
+                self.problem(path, "nested too deeply, or too many values")
             return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
@@ -74,13 +82,17 @@ class _Document:
 
     def problem(self, path: Path_, what: str) -> None:
         """Note a problem at the nearest place that the file really has."""
+        self.problems.append(self.line(path, what))
+
+    def line(self, path: Path_, what: str) -> str:
+        """``file:line:column: path: what``."""
         at = path
         while at and at not in self._marks:
             at = at[:-1]
         mark = self._marks.get(at)
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         dotted = ".".join(str(step) for step in path) or "(file)"
-        self.problems.append(f"{self.name}:{place}: {dotted}: {what}")
+        return f"{self.name}:{place}: {dotted}: {what}"
 
 
 def _known_keys(model: type[BaseModel], path: Path_, data: Any) -> list[str]:
@@ -216,12 +228,25 @@ def _anchored(settings: T, folder: Path) -> T:
 
 def load(path: Path) -> Config:
     """Read and validate a configuration file; see `parse` for the errors."""
+    return parse(_read(path), str(path), path.resolve().parent)
+
+
+def problem_at(path: Path, dotted: str, what: str) -> str:
+    """A problem that showed only in use, with the place of its setting in the file.
+
+    Args:
+        path: a configuration file that `load` accepts.
+        dotted: the setting, such as ``gallery.path``; its nearest parent that is there counts.
+    """
+    return _Document(str(path), _read(path)).line(tuple(dotted.split(".")), what)
+
+
+def _read(path: Path) -> str:
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ConfigError([f"{path}:1:1: (file): larger than 1 MB; not a configuration"])
-        text = path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8")
     except OSError as fault:
         raise ConfigError([f"{path}:1:1: (file): cannot be read: {fault.strerror}"]) from fault
     except UnicodeDecodeError as fault:
         raise ConfigError([f"{path}:1:1: (file): not UTF-8 text: {fault.reason}"]) from fault
-    return parse(text, str(path), path.resolve().parent)

@@ -26,13 +26,17 @@ if TYPE_CHECKING:
 
 
 class Phase(StrEnum):
-    """Where a presentation stands; the last three hold until the person has gone."""
+    """Where a presentation stands; from GRANTED on it holds until the person has gone.
+
+    HELD is for whoever stays after something else, such as an enrolment.
+    """
 
     IDLE = "idle"
     GATHERING = "gathering"
     GRANTED = "granted"
     DENIED = "denied"
     REVIEW = "review"
+    HELD = "held"
 
 
 class Kind(StrEnum):
@@ -152,6 +156,11 @@ class Presentation:
             return Step(self.phase, self._guidance.shown)
         return self._guide(attempt, observation)
 
+    def hold(self) -> None:
+        """Serve whoever stands there only after they have gone, or after the cool-down."""
+        self.reset()
+        self.phase, self._decided_s = Phase.HELD, self._now_s
+
     def reset(self) -> None:
         """Forget the person, as if nobody had been there."""
         self._attempt, self.phase = None, Phase.IDLE
@@ -172,6 +181,8 @@ class Presentation:
         a new one."""
         attempt = self._attempt
         holding = self.phase not in (Phase.IDLE, Phase.GATHERING)
+        if attempt is None and self.phase is Phase.HELD and not self._cooled_down():
+            attempt = self._attempt = _Attempt(track_id, self._now_s)
         if attempt is None or attempt.track_id != track_id or (holding and self._cooled_down()):
             self.reset()
             attempt = _Attempt(track_id, self._now_s, stuck_since_s=self._now_s)

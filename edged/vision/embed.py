@@ -14,7 +14,7 @@ from edged.vision.geometry import align
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.bundle.manifest import RecogniserManifest
+    from edged.bundle.manifest import Recogniser
     from edged.runtime.base import Runner
     from edged.types import Floats, Image, Point
 
@@ -31,7 +31,7 @@ class Embedded:
 class Embedder:
     """The recogniser of a bundle, on an open runner; not thread-safe."""
 
-    def __init__(self, manifest: RecogniserManifest, runner: Runner) -> None:
+    def __init__(self, manifest: Recogniser, runner: Runner) -> None:
         self._manifest = manifest
         self._runner = runner
         self._size = (manifest.input.width_px, manifest.input.height_px)
@@ -67,4 +67,4 @@ class Embedder:
         doubt = float(log_variance.reshape(-1)[0])
         if not (np.isfinite(length) and length > 0 and np.isfinite(doubt)):
             return Embedded(np.zeros(vector.shape, np.float32), float("nan"), 0.0)
-        return Embedded(vector / np.float32(length), doubt, self._manifest.quality.of(doubt))
+        return Embedded(vector / np.float32(length), doubt, self._manifest.quality.quality(doubt))

@@ -1,0 +1,153 @@
+"""The networks, opened and wired: what the daemon and the commands on still images share."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
+
+import cv2
+
+from edged.bundle.load import find_bundle, load_bundle
+from edged.bundle.network import open_network
+from edged.errors import NoUsableFace
+from edged.runtime.choose import open_runner
+from edged.types import Box, Defect, Face
+from edged.vision.defects import blur, find_defects
+from edged.vision.embed import Embedded, Embedder
+from edged.vision.mtcnn import Detector
+from edged.vision.pipeline import Vision, as_face
+
+if TYPE_CHECKING:
+    from edged.bundle.load import Bundle
+    from edged.bundle.manifest import Recogniser
+    from edged.config import schema
+    from edged.runtime.base import Runner, RunnerInfo
+    from edged.types import Image
+
+CASCADE_OUTPUTS = {
+    "pnet": ("conv2d_4", "softmax"),
+    "rnet": ("dense_2", "softmax_1"),
+    "onet": ("dense_5", "dense_6", "softmax_2"),
+}
+"""What MTCNN's networks call box regression, (landmarks,) face probability."""
+
+_LARGEST_SIDE_PX = 1024
+_SHARE_OF_SIDE = 14  # in a still image faces below a 14th of the longer side are bystanders
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The most prominent face of a still image; box and landmarks in px of that image."""
+
+    face: Face
+    embedded: Embedded
+    defects: tuple[Defect, ...]
+    faces: int
+
+
+class Engine:
+    """Bundles, runners, detector and embedder for one set of settings.
+
+    Raises on `open`: BundleError, RuntimeFault.
+    """
+
+    def __init__(self, model: schema.Model, limits: schema.Vision) -> None:
+        self._model = model
+        self._limits = limits
+        self._stack = ExitStack()
+        self.bundle: Bundle
+        self.manifest: Recogniser
+        self.embedder: Embedder
+        self.runner_info: RunnerInfo
+        self._cascade: list[Runner] = []
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> None:
+        """Verify the bundles, compile the networks and run each once, so that they are warm."""
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let go of the networks; safe after a failed `open`, and twice."""
+        self._stack.close()
+
+    @property
+    def identity(self) -> str:
+        """The bundle whose templates this engine makes: name@version#digest."""
+        return self.bundle.identity
+
+    def vision(self) -> Vision:
+        """A fresh pipeline for one camera."""
+        detector = Detector(*self._cascade, self._limits.smallest_face_px)
+        return Vision(detector, self.embedder, self._limits)
+
+    def warm_up(self, image: Image) -> None:
+        """Run every network once, as a first frame would."""
+        detector = Detector(*self._cascade, self._limits.smallest_face_px)
+        detector.detect(image)
+        height, width = self.manifest.input.height_px, self.manifest.input.width_px
+        self.embedder.embed(cv2.resize(image, (width, height)))
+
+    def extract(self, image: Image) -> Extraction:
+        """Embed the most prominent face of a still image.
+
+        Raises:
+            NoUsableFace: no face is found.
+            RuntimeFault: an inference runtime failed.
+        """
+        height, width = image.shape[:2]
+        shrink = min(1.0, _LARGEST_SIDE_PX / max(height, width))
+        if shrink < 1.0:
+            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+            height, width = image.shape[:2]
+        smallest = max(24, max(height, width) // _SHARE_OF_SIDE)
+        found = Detector(*self._cascade, smallest).detect(image)
+        if not found:
+            raise NoUsableFace(
+                "no face found in the image; use a photo in which one face is upright, "
+                "frontal and well lit"
+            )
+        best = max(found, key=lambda f: f.box.area)
+        face = as_face(best)
+        defects = find_defects(image, face, self._limits)
+        others = [f.box.area for f in found if f is not best]
+        if others and max(others) > 0.5 * best.box.area:
+            defects.append(Defect.SEVERAL_FACES)
+        chip = self.embedder.chip(image, face.landmarks)
+        embedded = self.embedder.embed(chip)
+        if blur(chip) > self._limits.blur_level:
+            defects.append(Defect.BLURRED)
+        return Extraction(_scaled(face, 1 / shrink), embedded, tuple(defects), len(found))
+
+    def _open(self) -> None:
+        self.bundle = load_bundle(find_bundle(self._model.bundle))
+        self.manifest = self.bundle.recogniser
+        detector = load_bundle(find_bundle(self._model.detector))
+        files = detector.detector and detector.networks
+        recogniser = open_network(self.bundle, self._model)
+        self._stack.callback(recogniser.close)
+        self.embedder = Embedder(self.manifest, recogniser)
+        self.runner_info = recogniser.describe()
+        self._cascade = []
+        for role, outputs in CASCADE_OUTPUTS.items():
+            runner = open_runner(files[role], outputs, self._model)
+            self._stack.callback(runner.close)
+            self._cascade.append(runner)
+
+
+def _scaled(face: Face, factor: float) -> Face:
+    box = Box(
+        *(side * factor for side in (face.box.left, face.box.top, face.box.right, face.box.bottom))
+    )
+    a, b, c, d, e = ((x * factor, y * factor) for x, y in face.landmarks)
+    return replace(face, box=box, landmarks=(a, b, c, d, e))

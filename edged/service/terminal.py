@@ -1,0 +1,254 @@
+"""What is done with each frame: observe, weigh, act, tell."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edged.decision.enrolment import Enrolment, Progress
+from edged.decision.presentation import Kind, Outcome, Phase, Presentation, Step
+from edged.errors import DoorError, GalleryError, StorageError
+from edged.vision.evidence import Evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edged.config.schema import Config
+    from edged.decision.policy import Policy
+    from edged.door.door import Door
+    from edged.gallery.search import Index
+    from edged.gallery.store import Gallery
+    from edged.service.journal import Journal
+    from edged.service.metrics import Metrics
+    from edged.types import Floats, Frame, Instruction, Match, Observation
+    from edged.vision.pipeline import Vision
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolmentRequest:
+    """Somebody is to be enrolled at the terminal."""
+
+    person_id: str
+    name: str | None
+    views: int
+    timeout_s: float
+    command_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Display:
+    """What the person is to see now."""
+
+    phase: Phase
+    instruction: Instruction | None = None
+    enrolling: bool = False
+    views: int = 0
+
+
+class Terminal:
+    """The work of the vision thread. `request_enrolment` may be called from any thread.
+
+    Args:
+        identity: of the model whose templates are made and compared.
+        enrolment_quality: of each view that is enrolled.
+        on_display: called when what the person is to see changes.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        policy: Policy,
+        *,
+        identity: str,
+        enrolment_quality: float,
+        gallery: Gallery,
+        index: Index,
+        door: Door,
+        journal: Journal,
+        metrics: Metrics,
+        on_display: Callable[[Display], None],
+    ) -> None:
+        self._config = config
+        self._policy = policy
+        self._identity = identity
+        self._enrolment_quality = enrolment_quality
+        self._gallery = gallery
+        self._index = index
+        self._door = door
+        self._journal = journal
+        self._metrics = metrics
+        self._on_display = on_display
+        self._presentation = Presentation(policy)
+        self._evidence = Evidence()
+        self._lock = threading.Lock()
+        self._request: EnrolmentRequest | None = None
+        self._enrolment: Enrolment | None = None
+        self._views: list[tuple[Floats, float]] = []
+        self._display = Display(Phase.IDLE)
+
+    @property
+    def enrolling(self) -> bool:
+        """Whether an enrolment is waiting or under way."""
+        with self._lock:
+            return self._request is not None
+
+    def request_enrolment(self, request: EnrolmentRequest) -> bool:
+        """Enrol whoever stands before the camera next; False while another is under way."""
+        with self._lock:
+            if self._request is not None:
+                return False
+            self._request = request
+            return True
+
+    def process(self, frame: Frame, vision: Vision) -> Observation:
+        """Take in one frame.
+
+        Raises:
+            RuntimeFault: an inference runtime failed; `vision` must be reopened.
+        """
+        request = self._request
+        wants = request is not None or self._presentation.wants_evidence
+        with self._metrics.stage("observe"):
+            observation = vision.observe(frame, embed=wants)
+        if request is not None:
+            self._enrol(request, observation)
+        else:
+            self._decide(observation)
+        return observation
+
+    def _decide(self, observation: Observation) -> None:
+        match = self._match(observation) if self._presentation.usable(observation) else None
+        step = self._presentation.step(observation, match)
+        if step.outcome is not None:
+            self._act(step.outcome)
+        self._show(_display_of(step))
+
+    def _match(self, observation: Observation) -> Match | None:
+        if observation.embedding is None or observation.log_variance is None:
+            return None
+        track_id = observation.track_id
+        if track_id is None:
+            return None
+        template = self._evidence.add(track_id, observation.embedding, observation.log_variance)
+        with self._metrics.stage("search"):
+            return self._index.search(template, 2)
+
+    def _act(self, outcome: Outcome) -> None:
+        self._evidence.clear()
+        self._metrics.count(outcome.kind.value)
+        event = self._journal.record(outcome.kind.value, **self._told(outcome))
+        if outcome.kind is Kind.GRANTED:
+            if event is None and self._config.events.on_write_failure == "deny":
+                log.error("door kept shut: the event could not be recorded")
+            else:
+                self._open_door()
+        log.info(
+            "presentation outcome=%s reason=%s similarity=%s threshold=%s quality=%s frames=%d "
+            "duration_s=%.2f people=%s",
+            outcome.kind.value,
+            outcome.reason,
+            _short(outcome.similarity),
+            _short(outcome.threshold),
+            _short(outcome.quality),
+            outcome.frames,
+            outcome.duration_s,
+            outcome.people,
+        )
+
+    def _open_door(self) -> None:
+        try:
+            self._door.pulse()
+        except DoorError as fault:
+            log.error("the door cannot be opened: %s", fault)
+            self._journal.record("door.fault", reason=str(fault))
+
+    def _told(self, outcome: Outcome) -> dict[str, Any]:
+        told: dict[str, Any] = {
+            "reason": outcome.reason,
+            "similarity": _round(outcome.similarity),
+            "runner_up": _round(outcome.runner_up),
+            "threshold": _round(outcome.threshold),
+            "implied_fpir": outcome.implied_fpir and float(f"{outcome.implied_fpir:.3g}"),
+            "people": outcome.people,
+            "quality": _round(outcome.quality),
+            "frames": outcome.frames,
+            "duration_s": round(outcome.duration_s, 3),
+            "instructions": [instruction.value for instruction in outcome.instructions],
+            "profile": self._config.decision.profile,
+            "model": self._identity,
+        }
+        if outcome.person_id is not None:
+            told["person_id"] = outcome.person_id
+            if self._config.names_in_events:
+                told["name"] = self._gallery.name_of(outcome.person_id)
+        return told
+
+    def _enrol(self, request: EnrolmentRequest, observation: Observation) -> None:
+        if self._enrolment is None:
+            self._presentation.reset()
+            self._evidence.clear()
+            self._views = []
+            self._enrolment = Enrolment(request.views, self._enrolment_quality, request.timeout_s)
+        step = self._enrolment.step(observation)
+        if step.progress is Progress.RESTARTED:
+            self._views = []
+        taken = step.progress in (Progress.TAKEN, Progress.COMPLETED)
+        if taken and observation.embedding is not None and observation.quality is not None:
+            self._views.append((observation.embedding, observation.quality))
+        if step.progress is Progress.COMPLETED:
+            self._finish_enrolment(request, self._store(request))
+        elif step.progress is Progress.TIMED_OUT:
+            self._finish_enrolment(request, "nobody could be enrolled in time")
+        else:
+            self._show(Display(Phase.GATHERING, step.instruction, True, step.views))
+
+    def _store(self, request: EnrolmentRequest) -> str | None:
+        """Put the views into the gallery; the reason when that is refused."""
+        try:
+            self._gallery.add_many(
+                request.person_id,
+                self._views,
+                model=self._identity,
+                name=request.name,
+                source="terminal",
+                limit=self._config.gallery.templates_per_person,
+            )
+        except (GalleryError, StorageError) as fault:
+            return str(fault)
+        return None
+
+    def _finish_enrolment(self, request: EnrolmentRequest, refusal: str | None) -> None:
+        told = {"person_id": request.person_id, "command": request.command_id}
+        if refusal is None:
+            quality = round(min(quality for _, quality in self._views), 3)
+            self._journal.record("enrol.completed", **told, views=request.views, quality=quality)
+            # Whoever was just enrolled is not served until they have left and come back.
+            self._presentation.hold()
+        else:
+            self._journal.record("enrol.failed", **told, reason=refusal)
+        log.info("enrolment %s", "completed" if refusal is None else f"failed: {refusal}")
+        self._views, self._enrolment = [], None
+        with self._lock:
+            self._request = None
+        self._show(Display(self._presentation.phase))
+
+    def _show(self, display: Display) -> None:
+        if display != self._display:
+            self._display = display
+            self._on_display(display)
+
+
+def _display_of(step: Step) -> Display:
+    return Display(step.phase, step.instruction)
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _short(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,127 @@
+"""Configuration: everything wrong is reported at once, each with its place and a way out."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edged.config.load import load, parse, problem_at
+from edged.errors import ConfigError
+
+GOOD = """\
+site: hq
+terminal: lobby-1
+key: {file: secret.key}
+camera: {driver: opencv, source: 0}
+door: {driver: simulated}
+"""
+
+
+def problems(text: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "t.yaml")
+    return caught.value.problems
+
+
+def test_the_least_configuration_is_enough() -> None:
+    config = parse(GOOD)
+    assert (config.site, config.decision.profile, config.mqtt) == ("hq", "access", None)
+
+
+def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
+    file = tmp_path / "edged.yaml"
+    file.write_text(GOOD + "gallery: {path: data/gallery.db}\n")
+    config = load(file)
+    assert config.key.file == tmp_path / "secret.key"
+    assert config.gallery.path == tmp_path / "data/gallery.db"
+    assert config.events.path == Path("/var/lib/edged/events.db")
+
+
+def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
+    found = problems(
+        "site: hq\nterminal: lobby 1\nkey: {file: k}\n"
+        "camera:\n  driver: opencv\n  rate_hz: 0\n"
+        "door: {driver: simulated}\nmodel: {runtime: tensorrt}\n"
+    )
+    assert [line.split(": ")[0] for line in found] == ["t.yaml:2:1", "t.yaml:6:3", "t.yaml:8:9"]
+    assert [line.split(": ")[1] for line in found] == [
+        "terminal",
+        "camera.rate_hz",
+        "model.runtime",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (GOOD.replace("source", "sorce"), "camera.sorce: unknown setting; did you mean source?"),
+        (GOOD + "galery: {}\n", "t.yaml:6:1: galery: unknown setting; did you mean gallery?"),
+        (
+            GOOD.replace("simulated", "simulated, pulse_ms: 3000"),
+            "door.pulse_ms: unknown setting; did you mean pulse_s?",
+        ),
+        (
+            GOOD.replace("simulated", "simulated, pulse_s: 3000ms"),
+            "the unit stands in the setting's name; '3000ms' is in milliseconds",
+        ),
+        (GOOD.replace("simulated", "simulated, pulse_s: 3000"), "less than or equal to 60"),
+        (GOOD.replace("simulated", "simulated, pulse_s: yes"), "expected a number, not true"),
+        (GOOD.replace("simulated", "solenoid"), "door: unknown driver (got 'solenoid')"),
+        (GOOD.replace("driver: simulated", "pulse_s: 3"), "door: needs a driver"),
+        (GOOD + "site: b\n", "t.yaml:6:1: site: given twice (first in line 1)"),
+        (GOOD + "\tx: 1\n", "a tab cannot indent YAML; use spaces"),
+        (GOOD + "mqtt: {host: [}\n", "(file):"),
+        (GOOD.replace("site: hq\n", ""), "site: is missing and has no default"),
+        (GOOD.replace("file: secret.key", "file: a, env: B"), "give exactly one of credential"),
+        (GOOD + "mqtt: {host: b, tls: {cert_file: c}}\n", "cert_file and key_file belong together"),
+        ("", "found nothing that holds any"),
+        ("- a\n- b\n", "expected settings"),
+        ("just text", "expected settings"),
+        (GOOD + "decision: {evidence_frames: 9, denial_frames: 2}\n", "must not be below"),
+        (GOOD + "mqtt: !!python/object:os.system {}\n", "mqtt"),
+        ("a: " * 5000, "(file)"),
+    ],
+)
+def test_each_mistake_says_where_and_what_to_do(text: str, expected: str) -> None:
+    assert any(expected in line for line in problems(text)), problems(text)
+
+
+def test_deep_nesting_is_refused_and_not_recursed_into() -> None:
+    assert problems("a: " + "[" * 2000 + "]" * 2000)
+
+
+def test_aliases_that_multiply_are_cut_short() -> None:
+    rows = ["a0: &a0 [x, x, x, x, x, x, x, x, x]"]
+    rows += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    assert any("too many values" in line for line in problems("\n".join(rows)))
+
+
+def test_a_missing_a_binary_and_a_huge_file_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load(tmp_path / "none.yaml")
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        load(binary)
+    binary.write_bytes(b"#" * 1_000_001)
+    with pytest.raises(ConfigError, match="larger than 1 MB"):
+        load(binary)
+
+
+def test_a_problem_found_in_use_points_at_its_setting(tmp_path: Path) -> None:
+    file = tmp_path / "edged.yaml"
+    file.write_text(GOOD)
+    assert problem_at(file, "camera.source", "gone") == f"{file}:4:26: camera.source: gone"
+    assert problem_at(file, "gallery.path", "gone") == f"{file}:1:1: gallery.path: gone"
+
+
+@given(st.text(max_size=300))
+def test_any_text_gives_a_configuration_or_a_list_of_problems(text: str) -> None:
+    try:
+        parse(text)
+    except ConfigError as fault:
+        listed = fault.problems
+    else:
+        listed = ["none"]
+    assert listed
