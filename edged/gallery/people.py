@@ -1,0 +1,100 @@
+"""Persons and their templates, as they are asked for and as they are kept."""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edged.errors import GalleryError
+from edged.gallery.vectors import unit
+
+if TYPE_CHECKING:
+    from edged.types import Floats
+
+_LONGEST_ID = 64
+_LONGEST_TEXT = 200
+_NOT_IN_A_TOPIC = "/+#"
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Someone in the gallery.
+
+    Attributes:
+        id: as the site gave it.
+        name: only if the installer wants names here.
+        templates: how many of each model.
+        created: RFC 3339, UTC.
+    """
+
+    id: str
+    name: str | None = field(repr=False)  # so that it cannot slip into a log
+    templates: dict[str, int]
+    created: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolment:
+    """One template to be added.
+
+    Attributes:
+        person_id: 1–64 printable characters without ``/ + #``; a new person is made.
+        embedding: unit-length float32 (d,).
+        model: ``name@version#digest-prefix`` of the bundle that made it.
+        quality: 0–1, as the bundle's calibration states it.
+        source: where it came from, such as ``door`` or ``photo``.
+        name: replaces the person's; None leaves it.
+    """
+
+    person_id: str
+    embedding: Floats = field(repr=False)
+    model: str
+    quality: float
+    source: str
+    name: str | None = field(default=None, repr=False)
+
+    def checked(self) -> Enrolment:
+        """The same, fit to be stored.
+
+        Raises:
+            GalleryError: what is wrong, without repeating what was given.
+        """
+        check_id(self.person_id)
+        _check_text(self.model, "the model's identity")
+        _check_text(self.source, "the source")
+        if self.name is not None:
+            _check_text(self.name, "the name")
+        quality = float(self.quality)
+        if not (math.isfinite(quality) and 0 <= quality <= 1):
+            raise GalleryError("the quality of a template lies between 0 and 1")
+        embedding = unit(self.embedding)
+        return Enrolment(self.person_id, embedding, self.model, quality, self.source, self.name)
+
+
+def check_id(person_id: str) -> None:
+    """Refuse an id that no topic, log or list could carry.
+
+    Raises:
+        GalleryError: what is wrong with it.
+    """
+    if not isinstance(person_id, str) or not 1 <= len(person_id) <= _LONGEST_ID:
+        raise GalleryError(f"a person's id has 1 to {_LONGEST_ID} characters")
+    if any(character in _NOT_IN_A_TOPIC for character in person_id):
+        raise GalleryError(f"a person's id cannot hold any of {' '.join(_NOT_IN_A_TOPIC)}")
+    _check_text(person_id, "a person's id")
+
+
+def _check_text(text: str, what: str) -> None:
+    if not isinstance(text, str) or not 1 <= len(text) <= _LONGEST_TEXT:
+        raise GalleryError(f"{what} has 1 to {_LONGEST_TEXT} characters")
+    for place, character in enumerate(text, 1):
+        if not character.isprintable():
+            raise GalleryError(
+                f"{what} holds U+{ord(character):04X} at character {place}, which cannot be printed"
+            )
+    if text != text.strip():
+        raise GalleryError(f"{what} begins or ends with a space")
+    if not unicodedata.is_normalized("NFC", text):
+        raise GalleryError(f"{what} is not in Unicode's composed form (NFC): it has a double")
