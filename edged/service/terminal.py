@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edged.decision.enrolment import Enrolment, Progress
 from edged.decision.presentation import Kind, Outcome, Phase, Presentation, Step
 from edged.errors import DoorError, GalleryError, StorageError
+from edged.gallery.people import Enrolment as Template
 from edged.vision.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -210,11 +211,17 @@ class Terminal:
         """Put the views into the gallery; the reason when that is refused."""
         try:
             self._gallery.add_many(
-                request.person_id,
-                self._views,
-                model=self._identity,
-                name=request.name,
-                source="terminal",
+                [
+                    Template(
+                        request.person_id,
+                        embedding,
+                        self._identity,
+                        quality,
+                        "terminal",
+                        request.name,
+                    )
+                    for embedding, quality in self._views
+                ],
                 limit=self._config.gallery.templates_per_person,
             )
         except (GalleryError, StorageError) as fault:

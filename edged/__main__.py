@@ -1,0 +1,5 @@
+"""``python -m edged``."""
+
+from edged.cli.main import entry_point
+
+entry_point()

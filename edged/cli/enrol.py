@@ -1,0 +1,85 @@
+"""``edged enrol PERSON_ID IMAGE…``: people into the gallery from photos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edged.camera.images import read_image
+from edged.cli.output import add_config, add_json
+from edged.config.load import load
+from edged.errors import ImageError, NoUsableFace
+from edged.gallery.people import Enrolment
+from edged.gallery.store import Gallery
+from edged.service.engine import Engine
+from edged.types import Defect
+from edged.vault.keys import load_key
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.cli.output import Output
+    from edged.types import Floats
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("enrol", help="enrol a person from photos")
+    command.add_argument("person_id")
+    command.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
+    command.add_argument("--name", help="kept encrypted; shown only where the site allows it")
+    add_config(command, required=True)
+    add_json(command)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Enrol what can be enrolled; images that cannot are named with the reason."""
+    config = load(args.config)
+    key = load_key(config.key)
+    taken: list[tuple[Floats, float]] = []
+    refused: list[dict[str, str]] = []
+    with Engine(config.model, config.vision) as engine:
+        floor = engine.manifest.quality.minimum.access
+        for path in args.images:
+            try:
+                taken.append(_view(engine, path, floor))
+            except (ImageError, NoUsableFace) as fault:
+                refused.append({"image": str(path), "reason": str(fault)})
+        model = engine.identity
+    if not taken:
+        raise NoUsableFace("; ".join(f"{r['image']}: {r['reason']}" for r in refused))
+    gallery = Gallery(config.gallery.path, key)
+    gallery.open()
+    try:
+        gallery.add_many(
+            [
+                Enrolment(args.person_id, embedding, model, quality, "photo", args.name)
+                for embedding, quality in taken
+            ],
+            limit=config.gallery.templates_per_person,
+        )
+    finally:
+        gallery.close()
+    told = {"person_id": args.person_id, "enrolled": len(taken), "refused": refused, "model": model}
+    output.result(
+        told,
+        [
+            f"{args.person_id}: {len(taken)} of {len(args.images)} images enrolled",
+            *(f"refused {r['image']}: {r['reason']}" for r in refused),
+        ],
+    )
+    return 0
+
+
+def _view(engine: Engine, path: Path, floor: float) -> tuple[Floats, float]:
+    found = engine.extract(read_image(path))
+    if Defect.SEVERAL_FACES in found.defects:
+        raise NoUsableFace("several faces; crop the photo to the one person")
+    if found.embedded.quality < floor:
+        why = ", ".join(found.defects) or "unclear view"
+        raise NoUsableFace(
+            f"quality {found.embedded.quality:.2f} is below {floor:.2f} ({why}); use a sharper, "
+            "frontal, well-lit photo"
+        )
+    return found.embedded.embedding, found.embedded.quality

@@ -1,0 +1,98 @@
+"""``edged gallery init | list | remove``: the encrypted file of people."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edged.cli.output import add_config, add_json
+from edged.config.load import load
+from edged.errors import GalleryError
+from edged.gallery.store import Gallery
+from edged.vault.keys import create_key_file, load_key
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from edged.cli.output import Output
+    from edged.config.schema import Config
+
+
+def add(commands: Any) -> None:
+    """Add the command and its own subcommands."""
+    command = commands.add_parser("gallery", help="look after the people who are enrolled")
+    actions = command.add_subparsers(required=True, metavar="ACTION")
+    for name, run, text in (
+        ("init", init, "make the key file (if it is missing) and an empty gallery"),
+        ("list", show, "list who is enrolled"),
+        ("remove", remove, "remove a person and every template of theirs"),
+    ):
+        action = actions.add_parser(name, help=text)
+        if name == "remove":
+            action.add_argument("person_id")
+        add_config(action, required=True)
+        add_json(action)
+        action.set_defaults(run=run)
+
+
+@contextmanager
+def _opened(config: Config) -> Iterator[Gallery]:
+    gallery = Gallery(config.gallery.path, load_key(config.key))
+    gallery.open()
+    try:
+        yield gallery
+    finally:
+        gallery.close()
+
+
+def init(args: argparse.Namespace, output: Output) -> int:
+    """Make what is missing; nothing that exists is touched."""
+    config = load(args.config)
+    made: list[str] = []
+    if config.key.file is not None and not config.key.file.exists():
+        create_key_file(config.key.file)
+        made.append(str(config.key.file))
+    if not config.gallery.path.exists():
+        made.append(str(config.gallery.path))
+    with _opened(config) as gallery:
+        people = len(gallery.people())
+    output.result(
+        {"made": made, "people": people},
+        [*(f"made {path}" for path in made), f"{config.gallery.path}: {people} people"],
+    )
+    return 0
+
+
+def show(args: argparse.Namespace, output: Output) -> int:
+    """Who is enrolled, with how many templates of which model."""
+    with _opened(load(args.config)) as gallery:
+        people = gallery.people()
+        revision = gallery.revision
+    listed = [
+        {"person_id": p.id, "name": p.name, "created": p.created, "templates": dict(p.templates)}
+        for p in people
+    ]
+    output.result(
+        {"revision": revision, "people": listed},
+        [
+            *(
+                f"{p.id:<24} {sum(p.templates.values()):>3} templates  since {p.created}"
+                + (f"  {p.name}" if p.name else "")
+                for p in people
+            ),
+            f"{len(people)} people, revision {revision}",
+        ],
+    )
+    return 0
+
+
+def remove(args: argparse.Namespace, output: Output) -> int:
+    """Remove a person; a running terminal follows within a second."""
+    with _opened(load(args.config)) as gallery:
+        if not gallery.remove(args.person_id):
+            raise GalleryError(
+                f"nobody is enrolled as {args.person_id!r}; see `edged gallery list`"
+            )
+    output.result({"removed": args.person_id}, [f"removed {args.person_id}"])
+    return 0

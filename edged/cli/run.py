@@ -1,0 +1,50 @@
+"""``edged run -c FILE``: the daemon."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import TYPE_CHECKING, Any
+
+from edged.cli.output import add_config, add_json
+from edged.config.load import load
+from edged.service.daemon import Daemon
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.cli.output import Output
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("run", help="run the terminal until SIGTERM")
+    add_config(command, required=True)
+    add_json(command)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Run the daemon; logs go to stderr (one JSON object a line with --json)."""
+    config = load(args.config)
+    handler = logging.StreamHandler(sys.stderr)
+    lines = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(_JsonFormatter() if output.as_json else lines)
+    logging.basicConfig(level=config.log_level.upper(), handlers=[handler], force=True)
+    return Daemon(config).run()
+
+
+class _JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        document = {
+            "time": self.formatTime(record),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            document["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(document, ensure_ascii=False)
