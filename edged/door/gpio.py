@@ -1,0 +1,114 @@
+"""A relay on a GPIO line, by libgpiod v2."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+from edged.errors import DoorError
+
+if TYPE_CHECKING:
+    from edged.config.schema import GpioDoor
+
+
+class GpioLine:
+    """One line of a GPIO chip, by number or name, requested as an inactive output.
+
+    The kernel gives the line back when the process dies, however it dies.
+    """
+
+    def __init__(self, settings: GpioDoor) -> None:
+        self._settings = settings
+        self._request: Any = None
+
+    def take(self) -> None:
+        gpiod = _gpiod()
+        settings = self._settings
+        chip = self._chip(gpiod)
+        try:
+            self._request = chip.request_lines(
+                config={
+                    settings.line: gpiod.LineSettings(
+                        direction=gpiod.line.Direction.OUTPUT,
+                        active_low=settings.active_low,
+                        output_value=gpiod.line.Value.INACTIVE,
+                    )
+                },
+                consumer="edged",
+            )
+        except (OSError, ValueError) as failure:
+            raise DoorError(self._line_problem(failure)) from failure
+        finally:
+            chip.close()
+
+    def switch(self, on: bool, cause: str) -> None:
+        del cause
+        value = _gpiod().line.Value
+        try:
+            self._request.set_value(self._settings.line, value.ACTIVE if on else value.INACTIVE)
+        except OSError as failure:
+            raise DoorError(
+                f"{self._name()} does not obey: {_text(failure)}; is the chip still there?"
+            ) from failure
+
+    def free(self) -> None:
+        if self._request is None:
+            return
+        try:
+            self.switch(on=False, cause="close")
+        finally:
+            request, self._request = self._request, None
+            request.release()
+
+    def describe(self) -> dict[str, Any]:
+        settings = self._settings
+        return {
+            "driver": "gpio",
+            "chip": settings.chip,
+            "line": settings.line,
+            "active_low": settings.active_low,
+        }
+
+    def _chip(self, gpiod: Any) -> Any:
+        path = self._settings.chip
+        try:
+            return gpiod.Chip(path)
+        except FileNotFoundError as failure:
+            raise DoorError(
+                f"door.chip {path} does not exist; `gpiodetect` lists the chips there are"
+            ) from failure
+        except PermissionError as failure:
+            raise DoorError(
+                f"door.chip {path} may not be opened by this user; add it to the group that "
+                "owns the device (often gpio)"
+            ) from failure
+        except OSError as failure:
+            raise DoorError(f"door.chip {path} is no GPIO chip: {_text(failure)}") from failure
+
+    def _line_problem(self, failure: OSError | ValueError) -> str:
+        if isinstance(failure, ValueError) or failure.errno in (errno.ENOENT, errno.EINVAL):
+            return f"{self._name()} does not exist; `gpioinfo` lists the lines there are"
+        if failure.errno == errno.EBUSY:
+            return f"{self._name()} is busy; `gpioinfo` names the program that holds it, stop that"
+        if isinstance(failure, PermissionError):
+            return f"{self._name()} may not be driven by this user"
+        return f"{self._name()} cannot be driven: {_text(failure)}"
+
+    def _name(self) -> str:
+        return f"door.line {self._settings.line} of {self._settings.chip}"
+
+
+def _text(failure: OSError) -> str:
+    return failure.strerror or str(failure)
+
+
+def _gpiod() -> Any:
+    try:
+        import gpiod
+        import gpiod.line
+    except ImportError as failure:
+        raise DoorError(
+            f"a GPIO door needs libgpiod's Python package ({failure}); "
+            "install it by: pip install 'edged[gpio]'"
+        ) from failure
+    return gpiod
