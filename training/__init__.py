@@ -1,0 +1,1 @@
+"""The recipe that made `models/`: not imported by the daemon, not installed by the wheel."""
