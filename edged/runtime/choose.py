@@ -80,6 +80,15 @@ def _named(device: str, usable: list[RuntimeReport]) -> list[Candidate]:
     raise RuntimeFault(f"model.device: no {device} here; present: {present}")
 
 
+def _reason(settings: Model, present: str) -> str:
+    """What the choice rests on: what was named, and what was there."""
+    asked = {"runtime": settings.runtime, "device": settings.device}
+    named = [f"model.{field} is {name}" for field, name in asked.items() if name != _AUTO]
+    if settings.device == _AUTO:
+        named.append(f"auto: the best that is here ({present})")
+    return "; ".join(named)
+
+
 def open_runner(network: Path, outputs: Sequence[str], settings: Model) -> Runner:
     """Open a network on what the settings ask for.
 
@@ -102,11 +111,8 @@ def open_runner(network: Path, outputs: Sequence[str], settings: Model) -> Runne
     )
     refused: list[str] = []
     for place, (runtime, device) in enumerate(wanted):
-        if settings.device == _AUTO:
-            why = [f"auto: the best that is here ({present})", *refused]
-        else:
-            why = [f"model.device: {settings.device}"]
-        runner = RUNTIMES[runtime].runner(network, outputs, settings, device, "; ".join(why))
+        why = "; ".join([_reason(settings, present), *refused])
+        runner = RUNTIMES[runtime].runner(network, outputs, settings, device, why)
         try:
             runner.open()
         except RuntimeFault as fault:

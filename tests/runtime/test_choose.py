@@ -133,6 +133,16 @@ def test_auto_opens_something_and_says_why(runtime, networks):
     runner.close()
 
 
+def test_what_was_named_is_the_reason(runtime, networks):
+    path = networks.convolution()
+    runner = open_runner(path, ["second"], Model(runtime=runtime, device="cpu"))
+    assert runner.describe().reason == f"model.runtime is {runtime}; model.device is cpu"
+    runner.close()
+    runner = open_runner(path, ["second"], Model(runtime=runtime))
+    assert runner.describe().reason.startswith(f"model.runtime is {runtime}; auto: the best")
+    runner.close()
+
+
 def test_the_report_has_every_runtime(runtime):
     reports = {report.name: report for report in available()}
     assert list(reports) == list(RUNTIMES)
