@@ -61,9 +61,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
         told,
         [
             f"{verdict}: {_WORDS[verdict]}",
-            f"similarity {similarity:.3f} (same above {rule.same}, different below "
-            f"{rule.different}); quality {a['ood_score']:.2f} and {b['ood_score']:.2f}, "
-            f"at least {minimum}",
+            f"similarity {similarity:.3f}: same > {rule.same}, different < {rule.different}",
+            f"quality {a['ood_score']:.2f} and {b['ood_score']:.2f}, at least {minimum}",
         ],
     )
     return 0

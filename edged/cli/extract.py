@@ -66,12 +66,18 @@ def lines(told: dict[str, Any]) -> list[str]:
     """The same for a person."""
     box, pose = told["face"]["box"], told["face"]["pose"]
     shown = [
-        f"quality    {told['ood_score']:.2f} ({told['quality_level']}), "
-        f"log variance {told['log_variance']:.2f}",
-        f"face       {box[2] - box[0]:.0f} x {box[3] - box[1]:.0f} px at "
-        f"{box[0]:.0f},{box[1]:.0f}; {told['faces']} in the image",
-        f"pose       yaw {pose['yaw_deg']:.0f}, pitch {pose['pitch_deg']:.0f}, "
-        f"roll {pose['roll_deg']:.0f} degrees",
+        (
+            f"quality    {told['ood_score']:.2f} ({told['quality_level']}), "
+            f"log variance {told['log_variance']:.2f}"
+        ),
+        (
+            f"face       {box[2] - box[0]:.0f} x {box[3] - box[1]:.0f} px at "
+            f"{box[0]:.0f},{box[1]:.0f}; {told['faces']} in the image"
+        ),
+        (
+            f"pose       yaw {pose['yaw_deg']:.0f}, pitch {pose['pitch_deg']:.0f}, "
+            f"roll {pose['roll_deg']:.0f} degrees"
+        ),
         f"defects    {', '.join(told['defects']) or 'none'}",
         f"model      {told['model']}",
     ]

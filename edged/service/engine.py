@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import cv2
 
@@ -19,11 +19,16 @@ from edged.vision.mtcnn import Detector
 from edged.vision.pipeline import Vision, as_face
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from edged.bundle.load import Bundle
     from edged.bundle.manifest import Recogniser
     from edged.config import schema
     from edged.runtime.base import Runner, RunnerInfo
     from edged.types import Image
+
+W = TypeVar("W", bound="Runner")
 
 CASCADE_OUTPUTS = {
     "pnet": ("conv2d_4", "softmax"),
@@ -60,7 +65,8 @@ class Engine:
         self.manifest: Recogniser
         self.embedder: Embedder
         self.runner_info: RunnerInfo
-        self._cascade: list[Runner] = []
+        self.networks: dict[str, Path] = {}
+        self._runners: dict[str, Runner] = {}
 
     def __enter__(self) -> Self:
         self.open()
@@ -86,15 +92,19 @@ class Engine:
         """The bundle whose templates this engine makes: name@version#digest."""
         return self.bundle.identity
 
+    def detector(self, smallest_face_px: int | None = None) -> Detector:
+        """A face detector on the open networks."""
+        pnet, rnet, onet = (self._runners[role] for role in CASCADE_OUTPUTS)
+        return Detector(pnet, rnet, onet, smallest_face_px or self._limits.smallest_face_px)
+
     def vision(self) -> Vision:
         """A fresh pipeline for one camera."""
-        detector = Detector(*self._cascade, self._limits.smallest_face_px)
-        return Vision(detector, self.embedder, self._limits)
+        return Vision(self.detector(), self.embedder, self._limits)
 
     def warm_up(self, image: Image) -> None:
         """Run every network once, as a first frame would."""
-        detector = Detector(*self._cascade, self._limits.smallest_face_px)
-        detector.detect(image)
+        self.detector().follow(image, [Box(0, 0, 100, 100)])
+        self.detector().detect(image)
         height, width = self.manifest.input.height_px, self.manifest.input.width_px
         self.embedder.embed(cv2.resize(image, (width, height)))
 
@@ -111,7 +121,7 @@ class Engine:
             image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
             height, width = image.shape[:2]
         smallest = max(24, max(height, width) // _SHARE_OF_SIDE)
-        found = Detector(*self._cascade, smallest).detect(image)
+        found = self.detector(smallest).detect(image)
         if not found:
             raise NoUsableFace(
                 "no face found in the image; use a photo in which one face is upright, "
@@ -134,15 +144,23 @@ class Engine:
         self.manifest = self.bundle.recogniser
         detector = load_bundle(find_bundle(self._model.detector))
         files = detector.detector and detector.networks
+        self.networks = {**files, **self.bundle.networks}
+        self._runners = {}
+        for role, outputs in CASCADE_OUTPUTS.items():
+            self._runners[role] = open_runner(files[role], outputs, self._model)
+            self._stack.callback(self._runners[role].close)
         recogniser = open_network(self.bundle, self._model)
         self._stack.callback(recogniser.close)
+        self._runners["network"] = recogniser
         self.embedder = Embedder(self.manifest, recogniser)
         self.runner_info = recogniser.describe()
-        self._cascade = []
-        for role, outputs in CASCADE_OUTPUTS.items():
-            runner = open_runner(files[role], outputs, self._model)
-            self._stack.callback(runner.close)
-            self._cascade.append(runner)
+
+    def wrap_runners(self, wrap: Callable[[Runner], W]) -> dict[str, W]:
+        """Put something between the pipeline and each network, to measure it."""
+        wrapped = {role: wrap(runner) for role, runner in self._runners.items()}
+        self._runners = dict(wrapped)
+        self.embedder = Embedder(self.manifest, wrapped["network"])
+        return wrapped
 
 
 def _scaled(face: Face, factor: float) -> Face:

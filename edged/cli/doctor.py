@@ -1,0 +1,154 @@
+"""``edged doctor``: what works on this machine, what does not, and what to do about each."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edged import __version__
+from edged.camera.table import open_camera
+from edged.cli.output import add_config, add_json
+from edged.config.load import load
+from edged.config.schema import Model, Vision
+from edged.errors import EdgedError
+from edged.events.clock import clock_state
+from edged.runtime.table import available
+from edged.service.engine import Engine
+from edged.vault.keys import load_key
+
+if TYPE_CHECKING:
+    import argparse
+
+    from edged.cli.output import Output
+    from edged.config.schema import Config
+
+_MARKS = {"ok": "ok  ", "warning": "warn", "problem": "BAD "}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    part: str
+    status: Literal["ok", "warning", "problem"]
+    text: str
+    advice: str = ""
+
+
+def add(commands: Any) -> None:
+    """Add the command."""
+    command = commands.add_parser("doctor", help="examine this machine and say what to do")
+    add_config(command, required=False)
+    add_json(command)
+    command.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace, output: Output) -> int:
+    """Exit code 0 when nothing is wrong, 1 otherwise; warnings do not count."""
+    config = load(args.config) if args.config else None
+    findings = [Finding("edged", "ok", __version__), *_runtimes(), _model(config), *_devices()]
+    findings.append(_clock())
+    if config is not None:
+        findings += [_camera(config), _key(config), *_broker(config)]
+    bad = [f for f in findings if f.status == "problem"]
+    lines = [
+        f"{_MARKS[f.status]} {f.part:<10} {f.text}" + (f"\n     → {f.advice}" if f.advice else "")
+        for f in findings
+    ]
+    if config is None:
+        lines.append("(give -c FILE to look at camera, key and broker as well)")
+    output.result({"ok": not bad, "findings": [asdict(f) for f in findings]}, lines)
+    return 1 if bad else 0
+
+
+def _runtimes() -> list[Finding]:
+    reports = available()
+    usable = any(not report.problem for report in reports)
+    return [
+        Finding(
+            "runtime",
+            "ok" if not report.problem else "warning" if usable else "problem",
+            f"{report.name} {report.version}: {', '.join(report.devices)}"
+            if not report.problem
+            else f"{report.name}: {report.problem}",
+            report.hint,
+        )
+        for report in reports
+    ]
+
+
+def _model(config: Config | None) -> Finding:
+    settings = (config.model, config.vision) if config else (Model(), Vision())
+    try:
+        with Engine(*settings) as engine:
+            ran = engine.runner_info
+            text = f"{engine.identity} runs by {ran.runtime} on {ran.device} ({ran.reason})"
+            return Finding("model", "ok", text)
+    except EdgedError as fault:
+        return Finding("model", "problem", "; ".join(str(fault).splitlines()))
+
+
+def _devices() -> list[Finding]:
+    looks = (
+        ("camera", "/dev", "video*", "no V4L2 camera; a network camera or picamera2 needs none"),
+        ("gpio", "/dev", "gpiochip*", "no GPIO chip; a real door needs one"),
+    )
+    findings = []
+    for part, folder, pattern, missing in looks:
+        found = sorted(str(path) for path in Path(folder).glob(pattern))
+        unusable = [path for path in found if not _accessible(Path(path))]
+        if unusable:
+            group = "video" if part == "camera" else "gpio"
+            advice = f"add the user to the group {group}: usermod -aG {group} edged"
+            findings.append(Finding(part, "problem", f"no right to {', '.join(unusable)}", advice))
+        else:
+            text = ", ".join(found) or missing
+            findings.append(Finding(part, "ok" if found else "warning", text))
+    return findings
+
+
+def _accessible(path: Path) -> bool:
+    import os
+
+    return os.access(path, os.R_OK | os.W_OK)
+
+
+def _clock() -> Finding:
+    if clock_state() == "synced":
+        return Finding("clock", "ok", "synchronised")
+    return Finding(
+        "clock",
+        "warning",
+        "not known to be synchronised: commands over MQTT are refused, events are marked",
+        "enable systemd-timesyncd or chrony (timedatectl set-ntp true), or set "
+        "mqtt.commands.unsynced_clock: accept",
+    )
+
+
+def _camera(config: Config) -> Finding:
+    try:
+        return Finding("camera", "ok", open_camera(config.camera).probe())
+    except EdgedError as fault:
+        return Finding("camera", "problem", str(fault))
+
+
+def _key(config: Config) -> Finding:
+    try:
+        load_key(config.key)
+    except EdgedError as fault:
+        return Finding("key", "problem", str(fault))
+    return Finding("key", "ok", "readable by us alone")
+
+
+def _broker(config: Config) -> list[Finding]:
+    if config.mqtt is None:
+        return [Finding("broker", "warning", "none configured: events stay on the terminal")]
+    host, port = config.mqtt.host, config.mqtt.port_or_default
+    try:
+        socket.create_connection((host, port), 3).close()
+    except OSError as fault:
+        text = f"{host}:{port} cannot be reached: {fault}"
+        return [Finding("broker", "problem", text, "check address, network and firewall")]
+    return [Finding("broker", "ok", f"{host}:{port} answers")]
