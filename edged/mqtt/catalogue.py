@@ -1,0 +1,73 @@
+"""The commands that there are: who may give them and what they take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Args(BaseModel):
+    """Arguments of a command: frozen, exact types, nothing unknown."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+
+
+class Unlock(Args):
+    """``door.unlock``: pulse the relay; without a duration, for the configured time."""
+
+    duration_s: Annotated[float, Field(ge=0.5, le=60)] | None = None
+    cause: ShortText | None = None
+
+
+class StartEnrolment(Args):
+    """``enrol.start``: take views of the next person at the terminal for this id."""
+
+    person_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}\Z")]
+    name: ShortText | None = None
+    views: Annotated[int, Field(ge=1, le=20)] | None = None
+    timeout_s: Annotated[float, Field(ge=5, le=600)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The role that may give a command, and its arguments."""
+
+    role: str
+    args: type[Args]
+
+
+CATALOGUE: dict[str, Command] = {
+    "door.unlock": Command("operator", Unlock),
+    "enrol.start": Command("enroller", StartEnrolment),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler may know beside the arguments; `key_id` is None for an unsigned command."""
+
+    command: str
+    id: str
+    key_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """The one answer to a command; `reason` is a code for programs, `text` is for people."""
+
+    result: Literal["ok", "refused", "failed"] = "ok"
+    reason: str = "done"
+    text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+if TYPE_CHECKING:
+    Handler = Callable[[Any, Context], Reply]

@@ -1,0 +1,104 @@
+"""The names of the topics, built and parsed; pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["status", "state", "event", "backlog", "cmd", "result"]
+
+_NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
+_LONGEST_NAME = 64
+_LONGEST_REPLY_TOPIC = 256
+# What a terminal publishes or obeys itself: never a place that a stranger may have us write to.
+_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired"})
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """What a topic of this terminal means; `name` is an event type or a command, else None."""
+
+    kind: Kind
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics of one terminal, below ``<prefix>/<site>/<terminal>``."""
+
+    prefix: str
+    site: str
+    terminal: str
+
+    @property
+    def audience(self) -> str:
+        """How signed commands name this terminal."""
+        return f"{self.site}/{self.terminal}"
+
+    @property
+    def root(self) -> str:
+        return f"{self.prefix}/{self.site}/{self.terminal}"
+
+    @property
+    def status(self) -> str:
+        return f"{self.root}/status"
+
+    @property
+    def state(self) -> str:
+        return f"{self.root}/state"
+
+    @property
+    def commands(self) -> str:
+        """The filter that all commands match, and no result."""
+        return f"{self.root}/cmd/+"
+
+    def event(self, kind: str, historical: bool = False) -> str:
+        """Where an event of this type goes."""
+        return f"{self.root}/{'backlog' if historical else 'event'}/{_checked(kind)}"
+
+    def command(self, name: str) -> str:
+        return f"{self.root}/cmd/{_checked(name)}"
+
+    def result(self, name: str) -> str:
+        return f"{self.command(name)}/result"
+
+    def parse(self, topic: str) -> Parsed | None:
+        """What a topic means; None if it is none of this terminal's or its name is malformed."""
+        root = self.root + "/"
+        if not topic.startswith(root):
+            return None
+        match topic[len(root) :].split("/"):
+            case ["status"]:
+                return Parsed("status")
+            case ["state"]:
+                return Parsed("state")
+            case ["event", name] if _good(name):
+                return Parsed("event", name)
+            case ["backlog", name] if _good(name):
+                return Parsed("backlog", name)
+            case ["cmd", name] if _good(name):
+                return Parsed("cmd", name)
+            case ["cmd", name, "result"] if _good(name):
+                return Parsed("result", name)
+        return None
+
+    def may_reply_to(self, topic: str) -> bool:
+        """Whether a reply may be sent there: below the site, and nothing that a terminal means."""
+        site = f"{self.prefix}/{self.site}/"
+        if not topic.startswith(site) or len(topic) > _LONGEST_REPLY_TOPIC:
+            return False
+        levels = topic[len(site) :].split("/")
+        if len(levels) < 2 or not all(levels) or not topic.isprintable():
+            return False
+        return not any(sign in topic for sign in "+#") and levels[1] not in _RESERVED
+
+
+def _good(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and _NAME.fullmatch(name) is not None
+
+
+def _checked(name: str) -> str:
+    if not _good(name):
+        raise ValueError(f"a name in a topic is dotted lower case (got {name[:80]!r})")
+    return name
