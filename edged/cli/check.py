@@ -12,7 +12,8 @@ from edged.door.table import open_door
 from edged.errors import ConfigError, EdgedError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
-from edged.mqtt.client import check_settings
+from edged.mqtt.auth import Keyring
+from edged.mqtt.credentials import password, tls_context
 from edged.service.engine import Engine
 from edged.vault.keys import load_key
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.cli.output import Output
-    from edged.config.schema import Config
+    from edged.config.schema import Config, Mqtt
     from edged.vault.keys import Secret
 
 
@@ -46,8 +47,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     checks.of("door", lambda: open_door(config.door).close())
     checks.of("camera", lambda: open_camera(config.camera).probe())
     if config.mqtt is not None:
-        settings = config.mqtt
-        checks.of("mqtt", lambda: check_settings(settings))
+        _check_mqtt(checks, config.mqtt)
     if checks.problems:
         raise ConfigError(checks.problems)
     output.result(
@@ -72,6 +72,15 @@ class _Checks:
             text = "; ".join(str(fault).splitlines())
             self.problems.append(problem_at(self._file, setting, text))
             return None
+
+
+def _check_mqtt(checks: _Checks, settings: Mqtt) -> None:
+    """Secrets and keys; whether the broker answers is the doctor's question."""
+    checks.of("mqtt.password_file", lambda: password(settings))
+    if settings.tls is not None:
+        tls = settings.tls
+        checks.of("mqtt.tls", lambda: tls_context(tls))
+    checks.of("mqtt.commands.keys", lambda: Keyring(settings.commands))
 
 
 @contextmanager

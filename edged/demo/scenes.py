@@ -65,7 +65,8 @@ class Lobby:
         if scene.blur_px > 0:
             frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px)
         noise = self._random.normal(0.0, 2.0, frame.shape).astype(np.float32)
-        return np.clip(frame * scene.light + noise, 0, 255).astype(np.uint8)
+        image: Image = np.clip(frame * scene.light + noise, 0, 255).astype(np.uint8)
+        return image
 
     def _put_person(self, frame: Floats, face_px: float, t_s: float) -> None:
         scale = face_px / _FACE_WIDTH_PX
@@ -83,7 +84,8 @@ def _soft_mask(height: int, width: int) -> Floats:
     mask = np.zeros((height, width), np.float32)
     cv2.ellipse(mask, (224, 130), (120, 120), 0, 0, 360, 1.0, -1)
     cv2.ellipse(mask, (224, 430), (200, 230), 0, 0, 360, 1.0, -1)
-    return cv2.GaussianBlur(mask, (0, 0), 12)
+    soft: Floats = cv2.GaussianBlur(mask, (0, 0), 12)
+    return soft
 
 
 def _wall() -> Floats:

@@ -143,7 +143,8 @@ class Engine:
         self.bundle = load_bundle(find_bundle(self._model.bundle))
         self.manifest = self.bundle.recogniser
         detector = load_bundle(find_bundle(self._model.detector))
-        files = detector.detector and detector.networks
+        cascade = detector.detector.networks.model_dump()
+        files = {role: detector.networks[role] for role in cascade}
         self.networks = {**files, **self.bundle.networks}
         self._runners = {}
         for role, outputs in CASCADE_OUTPUTS.items():

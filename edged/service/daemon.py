@@ -1,0 +1,345 @@
+"""The composition root: every part opened in order, run, and closed in exact reverse."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edged import __version__
+from edged.camera.mailbox import Mailbox
+from edged.camera.table import open_camera
+from edged.decision.policy import FPIR, Policy
+from edged.door.table import make_door
+from edged.errors import RuntimeFault, StorageError
+from edged.events.outbox import Outbox
+from edged.gallery.store import Gallery
+from edged.mqtt.catalogue import Reply
+from edged.mqtt.client import Link
+from edged.mqtt.commands import Commands
+from edged.mqtt.topics import Topics
+from edged.service.engine import Engine
+from edged.service.journal import Journal
+from edged.service.metrics import Metrics
+from edged.service.notify import notify, watchdog_interval_s
+from edged.service.state import State
+from edged.service.terminal import Display, EnrolmentRequest, Terminal
+from edged.vault.keys import load_key
+
+if TYPE_CHECKING:
+    from edged.bundle.manifest import Recogniser
+    from edged.camera.base import CameraState
+    from edged.config.schema import Config
+    from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
+    from edged.types import Frame
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 0.5
+_STALLED_S = 10.0
+_FIRST_FRAME_S = 20.0
+
+
+def make_policy(config: Config, manifest: Recogniser) -> Policy:
+    """The decision's policy: the installer's settings over the bundle's calibration."""
+    decision, rule = config.decision, manifest.similarity.verification
+    profile = decision.profile
+    minimum = decision.minimum_quality
+    return Policy(
+        curve=manifest.similarity.risk,
+        fpir=decision.fpir if decision.fpir is not None else FPIR[profile],
+        floor_same=rule.same,
+        floor_different=rule.different,
+        minimum_quality=(
+            minimum if minimum is not None else getattr(manifest.quality.minimum, profile)
+        ),
+        similarity=decision.similarity,
+        review_fpir_factor=decision.review_fpir_factor,
+        one_person=profile == "high_security",
+        evidence_frames=decision.evidence_frames,
+        denial_frames=decision.denial_frames,
+        retake_after_s=decision.retake_after_s,
+        gone_after_s=decision.gone_after_s,
+        cool_down_s=decision.cool_down_s,
+        instruction_delay_s=decision.instruction_delay_s,
+        instruction_hold_s=decision.instruction_hold_s,
+    )
+
+
+class Daemon:
+    """One terminal, from start to stop."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._stop = threading.Event()
+        self._crashed = False
+        self._ended = False
+        self._beat = 0
+        self._frames = 0
+        self._mailbox: Mailbox[Frame] = Mailbox()
+        self._state = State()
+        self._metrics = Metrics()
+
+    def run(self) -> int:
+        """Run until SIGTERM, SIGINT or the end of a recording; returns the exit code.
+
+        Raises:
+            EdgedError: a part cannot be opened; those opened before are closed again.
+        """
+        self._catch_signals()
+        with ExitStack() as stack:
+            self._open(stack)
+            self._supervise()
+            notify("STOPPING=1")
+        log.info("stopped")
+        return 1 if self._crashed else 0
+
+    def _catch_signals(self) -> None:
+        def handle(_number: int, _frame: object) -> None:
+            if self._stop.is_set():
+                os._exit(1)  # the second one cuts; the relay's line falls back to rest
+            self._stop.set()
+
+        signal.signal(signal.SIGTERM, handle)
+        signal.signal(signal.SIGINT, handle)
+
+    def _open(self, stack: ExitStack) -> None:
+        config = self._config
+        # The relay first and last: at rest before anything else can go wrong.
+        self._door = make_door(config.door)
+        stack.callback(self._door.close)
+        self._door.open()
+
+        key = load_key(config.key)
+        self._outbox = Outbox(config.events.path, key, config.events.capacity)
+        stack.callback(self._outbox.close)
+        self._outbox.open()
+        self._journal = Journal(self._outbox, self._state)
+
+        self._gallery = Gallery(config.gallery.path, key)
+        stack.callback(self._gallery.close)
+        self._gallery.open()
+
+        self._engine = Engine(config.model, config.vision)
+        stack.callback(self._engine.close)
+        self._engine.open()
+        manifest = self._engine.manifest
+        self._engine.warm_up(np.full((480, 640, 3), 127, np.uint8))
+        self._policy = make_policy(config, manifest)
+        self._index = self._gallery.index(self._engine.identity, manifest.outputs.embedding.size)
+        self._terminal = Terminal(
+            config,
+            self._policy,
+            identity=self._engine.identity,
+            enrolment_quality=max(manifest.quality.minimum.access, self._policy.minimum_quality),
+            gallery=self._gallery,
+            index=self._index,
+            door=self._door,
+            journal=self._journal,
+            metrics=self._metrics,
+            on_display=self._display,
+        )
+        self._state.set(software=__version__, model=self._engine.identity)
+        self._refresh_facts()
+        self._open_link(stack)
+        self._journal.record("terminal.started", software=__version__, model=self._engine.identity)
+        stack.callback(self._say_stopping)
+        self._open_threads(stack)
+
+    def _open_link(self, stack: ExitStack) -> None:
+        settings = self._config.mqtt
+        self._link: Link | None = None
+        if settings is None:
+            log.info("no mqtt configured: events stay on the terminal")
+            return
+        topics = Topics(settings.prefix, self._config.site, self._config.terminal)
+        handlers: dict[str, Handler] = {
+            "door.unlock": self._unlock,
+            "enrol.start": self._start_enrolment,
+        }
+        commands = Commands(settings.commands, topics, self._outbox, handlers)
+        stack.callback(commands.close)
+        commands.open()
+        link = Link(
+            settings, topics, self._outbox, commands.submit, {"model": self._engine.identity}
+        )
+        stack.callback(link.close)
+        link.set_state(self._state.document())
+        link.open()
+        self._link = link
+        self._state.on_change = lambda: link.set_state(self._state.document())
+        if settings.commands.allow_unsigned:
+            self._state.degrade("commands", "unsigned commands are accepted (mqtt.commands)")
+
+    def _open_threads(self, stack: ExitStack) -> None:
+        self._camera = open_camera(self._config.camera, self._camera_changed)
+        for name, work in (("camera", self._capture), ("vision", self._look)):
+            thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
+            stack.callback(thread.join, 5.0)
+            thread.start()
+        stack.callback(self._mailbox.close)
+        stack.callback(self._stop.set)
+
+    def _say_stopping(self) -> None:
+        self._journal.record("terminal.stopped", crashed=self._crashed)
+
+    def _guarded(self, work: Any) -> None:
+        """The edge of a thread: what nobody foresaw ends the process, which is restarted."""
+        try:
+            work()
+        except Exception:
+            log.exception("the %s thread failed", threading.current_thread().name)
+            self._crashed = True
+            self._stop.set()
+
+    def _capture(self) -> None:
+        """The camera's thread: the newest frame waits for the vision thread."""
+        whole = self._camera.consumer_is_clock
+        for frame in self._camera.frames(self._stop):
+            self._mailbox.put(frame, wait=whole)
+        self._mailbox.close()
+
+    def _look(self) -> None:
+        """The vision thread."""
+        vision = self._engine.vision()
+        while not self._stop.is_set():
+            frame = self._mailbox.take(_TICK_S)
+            if frame is None:
+                if self._mailbox.closed:
+                    self._ended = True
+                    return
+                continue
+            try:
+                self._terminal.process(frame, vision)
+            except RuntimeFault as fault:
+                self._reopen_engine(fault)
+                vision = self._engine.vision()
+                continue
+            self._beat += 1
+            self._frames += 1
+            self._metrics.count("frames")
+
+    def _reopen_engine(self, fault: RuntimeFault) -> None:
+        """Nobody is recognised meanwhile; commands, exit and MQTT work on."""
+        log.error("inference failed: %s; reopening the networks", fault)
+        self._state.degrade("runtime", str(fault))
+        self._journal.record("runtime.lost", reason=str(fault))
+        delay_s = 0.5
+        while not self._stop.wait(delay_s):
+            self._beat += 1
+            delay_s = min(delay_s * 2, 30.0)
+            try:
+                self._engine.close()
+                self._engine.open()
+            except RuntimeFault as again:
+                self._state.degrade("runtime", str(again))
+            else:
+                break
+        self._state.restore("runtime")
+        self._journal.record("runtime.back")
+        log.warning("the networks run again")
+
+    def _supervise(self) -> None:
+        """The main thread: readiness, watchdog, and what changes without anybody telling us."""
+        started_s = time.monotonic()
+        interval_s = watchdog_interval_s()
+        ready = False
+        last_beat, last_beat_s = -1, started_s
+        while not self._stop.wait(_TICK_S if ready else 0.02):
+            now_s = time.monotonic()
+            beat = self._beat + self._camera.beat
+            if beat != last_beat:
+                last_beat, last_beat_s = beat, now_s
+                if interval_s is not None:
+                    notify("WATCHDOG=1")
+            camera_gone = self._camera.state.status == "lost"
+            if not ready and (self._frames or camera_gone or now_s - started_s > _FIRST_FRAME_S):
+                ready = True
+                notify("READY=1")
+                log.info("ready after %.2f s", now_s - started_s)
+            if now_s - last_beat_s > _STALLED_S:
+                if self._state.degrade("pipeline", "no frame was processed for some time"):
+                    log.error("the pipeline stands still")
+            elif self._state.restore("pipeline"):
+                log.warning("the pipeline moves again")
+            if self._ended:
+                log.info("the recording ended: %s", self._camera.state.reason)
+                return
+            if ready:
+                self._refresh()
+
+    def _refresh(self) -> None:
+        """Take over what the command line changed in the gallery; tell how things stand."""
+        try:
+            if self._gallery.changed():
+                self._gallery.refresh()
+            self._refresh_facts()
+        except StorageError as fault:
+            if self._state.degrade("storage", str(fault)):
+                log.error("an encrypted file cannot be read: %s", fault)
+        else:
+            self._state.restore("storage")
+
+    def _refresh_facts(self) -> None:
+        people = self._index.people
+        thresholds = self._policy.thresholds(people)
+        door = self._door.describe()
+        if door.get("fault"):
+            self._state.degrade("door", str(door["fault"]))
+        else:
+            self._state.restore("door")
+        self._state.set(
+            door={"mode": "normal", "relay": "on" if self._door.relay else "rest", "contact": None},
+            gallery={
+                "revision": self._gallery.revision,
+                "people": people,
+                "templates": len(self._index),
+            },
+            decision={
+                "profile": self._config.decision.profile,
+                "threshold": round(thresholds.grant, 4),
+                "review": round(thresholds.review, 4),
+                "implied_fpir": float(f"{self._policy.implied_fpir(people):.3g}"),
+            },
+            waiting_events=self._outbox.depth,
+        )
+
+    def _camera_changed(self, state: CameraState) -> None:
+        """From the camera's thread: told once when lost and once when back."""
+        if state.status == "lost":
+            self._state.degrade("camera", state.reason)
+            self._journal.record("camera.lost", reason=state.reason)
+        elif self._state.restore("camera"):
+            self._journal.record("camera.back")
+
+    def _display(self, display: Display) -> None:
+        log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
+
+    def _unlock(self, args: Unlock, context: Context) -> Reply:
+        event = self._journal.record(
+            "door.unlocked", command=context.id, key=context.key_id, cause=args.cause
+        )
+        if event is None and self._config.events.on_write_failure == "deny":
+            return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
+        self._door.pulse(args.duration_s)
+        return Reply()
+
+    def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:
+        gallery = self._config.gallery
+        request = EnrolmentRequest(
+            person_id=args.person_id,
+            name=args.name,
+            views=args.views or gallery.enrolment_views,
+            timeout_s=args.timeout_s or gallery.enrolment_timeout_s,
+            command_id=context.id,
+        )
+        if not self._terminal.request_enrolment(request):
+            return Reply("refused", "enrolment_running", "another enrolment is under way")
+        self._journal.record("enrol.started", person_id=args.person_id, command=context.id)
+        return Reply(text="waiting for the person")
