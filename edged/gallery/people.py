@@ -89,11 +89,12 @@ def check_id(person_id: str) -> None:
 def _check_text(text: str, what: str) -> None:
     if not isinstance(text, str) or not 1 <= len(text) <= _LONGEST_TEXT:
         raise GalleryError(f"{what} has 1 to {_LONGEST_TEXT} characters")
-    for place, character in enumerate(text, 1):
-        if not character.isprintable():
-            raise GalleryError(
-                f"{what} holds U+{ord(character):04X} at character {place}, which cannot be printed"
-            )
+    if not text.isprintable():
+        place = next(i for i, character in enumerate(text) if not character.isprintable())
+        raise GalleryError(
+            f"{what} holds U+{ord(text[place]):04X} at character {place + 1}, "
+            "which cannot be printed"
+        )
     if text != text.strip():
         raise GalleryError(f"{what} begins or ends with a space")
     if not unicodedata.is_normalized("NFC", text):

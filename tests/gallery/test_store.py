@@ -313,6 +313,20 @@ def test_changes_by_another_process_are_noticed_and_followed(
     assert best(index, FACES[250]) == "3"
 
 
+def test_a_newcomer_is_not_taken_for_the_one_who_left(gallery: Gallery, tmp_path: Path) -> None:
+    index = gallery.index(MODEL, 16)
+    add(gallery, "left", FACES[0])
+    other = Gallery(tmp_path / "gallery.db", KEY)
+    other.open()
+    other.remove("left")
+    add(other, "newcomer", FACES[1])
+    other.close()
+    gallery.refresh()
+    match = index.search(FACES[1], 5)
+    assert [candidate.person_id for candidate in match.candidates] == ["newcomer"]
+    assert match.candidates[0].similarity > 0.999
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6), st.integers(0, 299)), max_size=40))
 def test_an_index_kept_in_step_equals_one_loaded_afresh(
