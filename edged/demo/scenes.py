@@ -30,18 +30,21 @@ class Scene:
     Attributes:
         face_px: the width of the face in the frame; 0 for an empty lobby.
         light: factor on the brightness; 1 is a well-lit lobby.
+        noise: standard deviation of the sensor's noise, grey levels; more in the dark, where
+            a camera turns its gain up.
         blur_px: standard deviation of the blur.
     """
 
     face_px: float = 0.0
     light: float = 1.0
     blur_px: float = 0.0
+    noise: float = 2.0
 
 
 EMPTY = Scene()
 NEAR = Scene(face_px=150.0)
 FAR = replace(NEAR, face_px=58.0)
-DARK = replace(NEAR, light=0.09)
+DARK = replace(NEAR, light=0.14, noise=13.0)
 BLURRED = replace(NEAR, blur_px=7.0)
 
 
@@ -64,7 +67,7 @@ class Lobby:
             self._put_person(frame, scene.face_px, t_s)
         if scene.blur_px > 0:
             frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px)
-        noise = self._random.normal(0.0, 2.0, frame.shape).astype(np.float32)
+        noise = self._random.normal(0.0, scene.noise, frame.shape).astype(np.float32)
         image: Image = np.clip(frame * scene.light + noise, 0, 255).astype(np.uint8)
         return image
 

@@ -15,7 +15,6 @@ import numpy as np
 from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
-from edged.decision.policy import FPIR, Policy
 from edged.door.table import make_door
 from edged.errors import RuntimeFault, StorageError
 from edged.events.outbox import Outbox
@@ -28,12 +27,12 @@ from edged.service.engine import Engine
 from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
+from edged.service.policy import make_policy
 from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
 from edged.vault.keys import load_key
 
 if TYPE_CHECKING:
-    from edged.bundle.manifest import Recogniser
     from edged.camera.base import CameraState
     from edged.config.schema import Config
     from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
@@ -44,32 +43,6 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.5
 _STALLED_S = 10.0
 _FIRST_FRAME_S = 20.0
-
-
-def make_policy(config: Config, manifest: Recogniser) -> Policy:
-    """The decision's policy: the installer's settings over the bundle's calibration."""
-    decision, rule = config.decision, manifest.similarity.verification
-    profile = decision.profile
-    minimum = decision.minimum_quality
-    return Policy(
-        curve=manifest.similarity.risk,
-        fpir=decision.fpir if decision.fpir is not None else FPIR[profile],
-        floor_same=rule.same,
-        floor_different=rule.different,
-        minimum_quality=(
-            minimum if minimum is not None else getattr(manifest.quality.minimum, profile)
-        ),
-        similarity=decision.similarity,
-        review_fpir_factor=decision.review_fpir_factor,
-        one_person=profile == "high_security",
-        evidence_frames=decision.evidence_frames,
-        denial_frames=decision.denial_frames,
-        retake_after_s=decision.retake_after_s,
-        gone_after_s=decision.gone_after_s,
-        cool_down_s=decision.cool_down_s,
-        instruction_delay_s=decision.instruction_delay_s,
-        instruction_hold_s=decision.instruction_hold_s,
-    )
 
 
 class Daemon:
@@ -131,7 +104,7 @@ class Daemon:
         self._engine.open()
         manifest = self._engine.manifest
         self._engine.warm_up(np.full((480, 640, 3), 127, np.uint8))
-        self._policy = make_policy(config, manifest)
+        self._policy = make_policy(config.decision, manifest)
         self._index = self._gallery.index(self._engine.identity, manifest.outputs.embedding.size)
         self._terminal = Terminal(
             config,
