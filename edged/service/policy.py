@@ -1,0 +1,37 @@
+"""The installer's settings over the bundle's calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged.decision.policy import FPIR, Policy
+
+if TYPE_CHECKING:
+    from edged.bundle.manifest import Recogniser
+    from edged.config.schema import Decision
+
+
+def make_policy(decision: Decision, manifest: Recogniser) -> Policy:
+    """Everything that the decision needs to know, as plain values."""
+    rule = manifest.similarity.verification
+    profile = decision.profile
+    minimum = decision.minimum_quality
+    return Policy(
+        curve=manifest.similarity.risk,
+        fpir=decision.fpir if decision.fpir is not None else FPIR[profile],
+        floor_same=rule.same,
+        floor_different=rule.different,
+        minimum_quality=(
+            minimum if minimum is not None else getattr(manifest.quality.minimum, profile)
+        ),
+        similarity=decision.similarity,
+        review_fpir_factor=decision.review_fpir_factor,
+        one_person=profile == "high_security",
+        evidence_frames=decision.evidence_frames,
+        denial_frames=decision.denial_frames,
+        retake_after_s=decision.retake_after_s,
+        gone_after_s=decision.gone_after_s,
+        cool_down_s=decision.cool_down_s,
+        instruction_delay_s=decision.instruction_delay_s,
+        instruction_hold_s=decision.instruction_hold_s,
+    )
