@@ -1,0 +1,446 @@
+"""Every way to be refused, without a network."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import jwt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edged.config.schema import Commands as Settings
+from edged.errors import BrokerError, DiskFull, DoorError
+from edged.events.outbox import Outbox
+from edged.mqtt import Commands, Incoming, Reply, sign_command
+from edged.mqtt.auth import Keyring, Refusal
+from edged.vault.secret import Secret
+from tests.mqtt.conftest import ENROLLER, OPERATOR, STRANGER, TOPICS
+from tests.mqtt.conftest import settings as mqtt_settings
+from tests.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+UNLOCK = TOPICS.command("door.unlock")
+AUDIENCE = TOPICS.audience
+
+
+class Desk:
+    """Commands with handlers that note what they were told, and the replies that were given."""
+
+    def __init__(self, outbox: Any, **more: Any) -> None:
+        self.done: list[tuple[str, Any, Any]] = []
+        self.replies: list[tuple[str, dict[str, Any], bytes | None]] = []
+        self.clock = "synced"
+        self.hold = threading.Event()
+        self.hold.set()
+        self.outbox = outbox
+        handlers = {"door.unlock": self._handle, "enrol.start": self._handle}
+        config = mqtt_settings(1883, commands=more).commands
+        self.commands = Commands(config, TOPICS, outbox, handlers, lambda: self.clock)  # type: ignore[arg-type, return-value]
+        self.commands.open()
+
+    def _handle(self, args: Any, context: Any) -> Reply:
+        self.hold.wait(20)
+        if args.model_dump().get("cause") == "jam":
+            raise DoorError("the relay does not obey")
+        if args.model_dump().get("cause") == "bug":
+            raise ZeroDivisionError
+        if args.model_dump().get("cause") == "no json":
+            return Reply(data={"x": object()})
+        self.done.append((context.command, args, context))
+        return Reply("ok", "done", "unlocked", {"pulse_s": 3})
+
+    def put(self, payload: str | bytes, topic: str = UNLOCK, **more: Any) -> None:
+        raw = payload.encode() if isinstance(payload, str) else payload
+        retained = more.pop("retained", False)
+        self.commands.submit(Incoming(topic, raw, retained, self._answer, **more))
+
+    def _answer(self, topic: str, reply: Any, correlation: bytes | None) -> None:
+        self.replies.append((topic, json.loads(json.dumps(reply)), correlation))
+
+    def ask(self, payload: str | bytes, topic: str = UNLOCK, **more: Any) -> dict[str, Any]:
+        count = len(self.replies)
+        self.put(payload, topic, **more)
+        until(lambda: len(self.replies) > count)
+        return self.replies[-1][1]
+
+
+@pytest.fixture
+def make_desk(outbox: Outbox) -> Iterator[Callable[..., Desk]]:
+    made: list[Desk] = []
+
+    def make(**more: Any) -> Desk:
+        made.append(Desk(outbox, **more))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.hold.set()
+        desk.commands.close()
+
+
+@pytest.fixture
+def desk(make_desk: Callable[..., Desk]) -> Desk:
+    return make_desk()
+
+
+def good(command: str = "door.unlock", args: dict[str, Any] | None = None, **more: Any) -> str:
+    key = more.pop("key", OPERATOR)
+    kid = more.pop("kid", "operator")
+    audience = more.pop("audience", AUDIENCE)
+    return sign_command(key.private, kid, audience, command, args or {}, **more)
+
+
+def claims(**more: Any) -> dict[str, Any]:
+    now = time.time()
+    base = {"aud": AUDIENCE, "iat": now, "exp": now + 30, "jti": "nonce-0123456789"}
+    changed = base | {"cmd": "door.unlock", "args": {}} | more
+    return {name: value for name, value in changed.items() if value is not ...}
+
+
+def signed(content: Any, header: dict[str, Any] | None = None) -> str:
+    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
+    headers = {"kid": "operator"} | (header or {})
+    return jwt.PyJWS().encode(raw, OPERATOR.private, algorithm="EdDSA", headers=headers)
+
+
+def part(data: Any) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+
+def tampered() -> str:
+    head, _, signature = good(args={"duration_s": 1}).split(".")
+    return f"{head}.{part(claims(args={'duration_s': 60}))}.{signature}"
+
+
+def confused_hs256() -> str:
+    """Signed with the public key as if it were a shared secret."""
+    import hashlib
+    import hmac
+
+    text = f"{part({'alg': 'HS256', 'kid': 'operator'})}.{part(claims())}"
+    mac = hmac.new(OPERATOR.public.encode(), text.encode(), hashlib.sha256).digest()
+    return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+DEEP = "[" * 50_000
+REFUSED: dict[str, tuple[str, Callable[[], str | bytes]]] = {
+    "empty": ("malformed", lambda: b""),
+    "garbage": ("malformed", lambda: b"open sesame"),
+    "not UTF-8": ("not_text", lambda: b"\xff\xfe\x00"),
+    "1 MB": ("oversized", lambda: b"x" * 1_000_000),
+    "one byte too many": ("oversized", lambda: b"x" * 65_537),
+    "deep JSON": ("too_deep", lambda: DEEP),
+    "deep JSON object": ("too_deep", lambda: '{"a":' * 10_000),
+    "deep JSON in the header": (
+        "malformed",
+        lambda: base64.urlsafe_b64encode(b'{"a":' + b"[" * 40_000).decode() + ".e30.e30",
+    ),
+    "deep JSON, signed": ("too_deep", lambda: signed(b'{"args":' + b"[" * 5000)),
+    "half JSON": ("malformed", lambda: '{"cmd":'),
+    "a key twice": ("malformed", lambda: signed(b'{"aud":"a","aud":"b"}')),
+    "NaN": ("malformed", lambda: signed(b'{"iat":NaN}')),
+    "a number of 10,000 digits": ("malformed", lambda: signed(b'{"iat":' + b"9" * 10_000 + b"}")),
+    "unsigned": ("unsigned", lambda: json.dumps(claims())),
+    "alg none": ("wrong_algorithm", lambda: f"{part({'alg': 'none'})}.{part(claims())}."),
+    "HS256 with the public key": ("wrong_algorithm", confused_hs256),
+    "no alg": ("wrong_algorithm", lambda: f"{part({'kid': 'operator'})}.{part(claims())}.AAAA"),
+    "crit in the header": ("malformed", lambda: signed(claims(), {"jku": "http://evil.test/"})),
+    "unknown key": ("unknown_key", lambda: good(key=STRANGER, kid="stranger")),
+    "no key id": ("unknown_key", lambda: f"{part({'alg': 'EdDSA'})}.{part(claims())}.AAAA"),
+    "signed by another key": ("bad_signature", lambda: good(key=STRANGER)),
+    "signed by another key of ours": ("bad_signature", lambda: good(key=ENROLLER)),
+    "tampered": ("bad_signature", tampered),
+    "signature cut off": ("malformed", lambda: good()[:-4]),
+    "no signature": ("bad_signature", lambda: good().rsplit(".", 1)[0] + "."),
+    "a list": ("bad_claims", lambda: signed([1])),
+    "no nonce": ("bad_claims", lambda: signed(claims(jti=...))),
+    "no end": ("bad_claims", lambda: signed(claims(exp=...))),
+    "no beginning": ("bad_claims", lambda: signed(claims(iat=...))),
+    "ends before it begins": ("bad_claims", lambda: signed(claims(exp=time.time() - 60))),
+    "infinite": ("bad_claims", lambda: signed(b'{"exp":1e999}')),
+    "nonce too short": ("bad_claims", lambda: signed(claims(jti="1"))),
+    "nonce with a line end": ("bad_claims", lambda: signed(claims(jti="nonce-0123\n"))),
+    "unknown claim": ("bad_claims", lambda: signed(claims(admin=True))),
+    "unknown claim that is no Unicode": ("bad_claims", lambda: signed(claims(**{"\ud800": 1}))),
+    "times as text": ("bad_claims", lambda: signed(claims(iat="now"))),
+    "another terminal": ("wrong_audience", lambda: good(audience="hq/door-2")),
+    "another command than the topic": (
+        "wrong_command",
+        lambda: good("enrol.start", {"person_id": "7"}),
+    ),
+    "wrong role": ("wrong_role", lambda: good(key=ENROLLER, kid="enroller")),
+    "expired": (
+        "expired",
+        lambda: signed(claims(iat=time.time() - 50, exp=time.time() - 0.5)),
+    ),
+    "from the future": (
+        "from_future",
+        lambda: signed(claims(iat=time.time() + 20, exp=time.time() + 40)),
+    ),
+    "valid too long": ("too_long", lambda: good(valid_s=61)),
+    "unknown argument": ("bad_args", lambda: good(args={"force": True})),
+    "argument too large": ("bad_args", lambda: good(args={"duration_s": 61})),
+    "argument of the wrong type": ("bad_args", lambda: good(args={"duration_s": "3"})),
+    "cause with control characters": ("bad_args", lambda: good(args={"cause": "a\nb"})),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_is_refused_with_its_reason_on_the_record_and_no_effect(desk: Desk, case: str) -> None:
+    reason, make = REFUSED[case]
+    reply = desk.ask(make())
+    assert (reply["result"], reply["reason"]) == ("refused", reason)
+    assert reply["text"]
+    assert len(desk.replies) == 1
+    assert desk.done == []
+    (event,) = desk.outbox.pending()
+    assert event.type == "command.refused"
+    assert event.data["reason"] == reason
+    assert event.data["command"] == "door.unlock"
+
+
+def test_a_good_command_is_obeyed_once_and_answered_once(desk: Desk) -> None:
+    reply = desk.ask(good(args={"duration_s": 2, "cause": "visitor"}), correlation=b"\x00\xff")
+    assert reply == {
+        "v": 1,
+        "command": "door.unlock",
+        "id": desk.done[0][2].id,
+        "result": "ok",
+        "reason": "done",
+        "text": "unlocked",
+        "data": {"pulse_s": 3},
+    }
+    ((command, args, context),) = desk.done
+    assert (command, args.duration_s, args.cause) == ("door.unlock", 2, "visitor")
+    assert context.key_id == "operator"
+    topic, _, correlation = desk.replies[0]
+    assert (topic, correlation) == (TOPICS.result("door.unlock"), b"\x00\xff")
+    assert desk.outbox.pending() == []
+
+
+def test_a_replay_is_refused_also_after_a_restart(desk: Desk, make_desk: Any) -> None:
+    command = good()
+    assert desk.ask(command)["result"] == "ok"
+    assert desk.ask(command)["reason"] == "replayed"
+    desk.commands.close()
+    again = make_desk()
+    assert again.ask(command)["reason"] == "replayed"
+    assert len(desk.done) == 1
+    assert again.done == []
+
+
+def test_two_keys_may_choose_the_same_nonce(desk: Desk) -> None:
+    assert desk.ask(signed(claims()))["result"] == "ok"
+    content = json.dumps(claims(cmd="enrol.start", args={"person_id": "7"})).encode()
+    other = jwt.PyJWS().encode(
+        content, ENROLLER.private, algorithm="EdDSA", headers={"kid": "enroller"}
+    )
+    assert desk.ask(other, TOPICS.command("enrol.start"))["result"] == "ok"
+
+
+def test_a_retained_command_is_refused_though_it_is_good(desk: Desk) -> None:
+    assert desk.ask(good(), retained=True)["reason"] == "retained"
+    assert desk.done == []
+
+
+def test_an_unknown_command_is_refused(desk: Desk) -> None:
+    reply = desk.ask(good("door.explode"), TOPICS.command("door.explode"))
+    assert reply["reason"] == "unknown_command"
+
+
+def test_a_malformed_command_name_gets_no_reply_topic_of_its_own(desk: Desk) -> None:
+    desk.put(good("Door"), f"{TOPICS.root}/cmd/Door")
+    desk.ask(good("Door"), f"{TOPICS.root}/cmd/Door", response_topic="edged/hq/ctl/replies")
+    ((topic, reply, _),) = desk.replies
+    assert topic == "edged/hq/ctl/replies"
+    assert (reply["reason"], reply["command"]) == ("wrong_command", None)
+
+
+@pytest.mark.parametrize(
+    "topic", ["edged/hq/door-2/cmd/door.unlock", "elsewhere/x", "edged/hq/+/x", ""]
+)
+def test_a_reply_is_not_sent_where_it_could_do_harm(desk: Desk, topic: str) -> None:
+    desk.ask(good(), response_topic=topic)
+    assert desk.replies[0][0] == TOPICS.result("door.unlock")
+
+
+def test_an_unsynced_clock_refuses_unless_it_is_accepted(make_desk: Any) -> None:
+    strict, lenient = make_desk(), make_desk(unsynced_clock="accept")
+    strict.clock = lenient.clock = "unsynced"
+    assert strict.ask(good())["reason"] == "clock_unsynced"
+    old = signed(claims(iat=1000.0, exp=1030.0))
+    assert lenient.ask(old)["result"] == "ok"
+    assert lenient.ask(old)["reason"] == "replayed"
+    assert lenient.ask(signed(claims(iat=1000.0, exp=5000.0)))["reason"] == "too_long"
+
+
+def test_unsigned_commands_are_a_loud_choice(
+    make_desk: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk = make_desk(allow_unsigned=True)
+    assert "allow_unsigned" in caplog.text
+    assert desk.ask(json.dumps(claims()))["result"] == "ok"
+    assert desk.ask(json.dumps(claims()))["reason"] == "replayed"
+    assert desk.done[0][2].key_id is None
+    assert desk.ask(json.dumps(claims(exp=time.time() - 1, iat=time.time() - 9)))["reason"] == (
+        "expired"
+    )
+    assert desk.ask(good())["result"] == "ok"
+
+
+def test_without_keys_everything_is_refused(make_desk: Any) -> None:
+    assert make_desk(keys=[]).ask(good())["reason"] == "unknown_key"
+
+
+def test_too_many_commands_of_one_key_are_refused_and_may_be_sent_again(make_desk: Any) -> None:
+    desk = make_desk(rate_hz=0.1)
+    for _ in range(10):
+        assert desk.ask(good())["result"] == "ok"
+    late = good()
+    assert desk.ask(late)["reason"] == "too_often"
+    desk.commands._rates.clear()
+    assert desk.ask(late)["result"] == "ok"
+
+
+@pytest.mark.parametrize(
+    ("cause", "result", "reason", "says"),
+    [
+        ("jam", "failed", "failed", "the relay does not obey"),
+        ("bug", "failed", "internal", "see its log"),
+        ("no json", "failed", "internal", "see its log"),
+    ],
+)
+def test_a_handler_that_fails_is_answered_and_the_next_command_works(
+    desk: Desk, cause: str, result: str, reason: str, says: str
+) -> None:
+    reply = desk.ask(good(args={"cause": cause}))
+    assert (reply["result"], reply["reason"]) == (result, reason)
+    assert says in reply["text"]
+    assert desk.ask(good())["result"] == "ok"
+
+
+def test_a_full_queue_refuses_at_once_and_does_not_block(desk: Desk) -> None:
+    desk.hold.clear()
+    for _ in range(200):
+        desk.put(good())
+    busy = [reply for _, reply, _ in desk.replies if reply["reason"] == "busy"]
+    assert len(busy) == desk.commands.counts["busy"] >= 100
+    desk.hold.set()
+    until(lambda: len(desk.replies) == 200)
+
+
+def test_a_flood_of_refusals_does_not_fill_the_disk(desk: Desk) -> None:
+    for number in range(300):
+        desk.put(b"flood")
+        if number % 50 == 49:
+            until(desk.commands._waiting.empty)
+    until(lambda: len(desk.replies) == 300)
+    assert len(desk.outbox.pending(limit=1000)) <= 22
+    assert desk.ask(good())["result"] == "ok"
+
+
+class FullDisk:
+    def append(self, type: str, data: dict[str, Any]) -> Any:  # noqa: A002
+        raise DiskFull("the disk is full")
+
+    def use_nonce(self, nonce: str, expires: float) -> bool:
+        raise DiskFull("the disk is full")
+
+
+def test_without_room_to_remember_the_nonce_nothing_is_obeyed() -> None:
+    desk = Desk(FullDisk())
+    assert desk.ask(good())["reason"] == "storage"
+    assert desk.ask(b"garbage")["reason"] == "malformed"
+    assert desk.done == []
+    desk.commands.close()
+
+
+def test_close_is_safe_twice_and_drops_what_waits(make_desk: Any) -> None:
+    desk = make_desk()
+    desk.hold.clear()
+    for _ in range(70):
+        desk.put(good())
+    closer = threading.Thread(target=desk.commands.close)
+    closer.start()
+    desk.hold.set()
+    closer.join(20)
+    assert not closer.is_alive()
+    desk.commands.close()
+
+
+@pytest.mark.parametrize("pem", ["-----BEGIN PUBLIC KEY-----\nnonsense", "rsa"])
+def test_a_key_that_is_no_ed25519_key_is_told_at_open(pem: str) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    if pem == "rsa":
+        other = generate_private_key(SECP256R1()).public_key()
+        pem = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    config = Settings.model_validate({"keys": [{"id": "a", "public_key": pem, "roles": []}]})
+    with pytest.raises(BrokerError, match=r"mqtt\.commands\.keys: a: not"):
+        Keyring(config)
+
+
+KEYRING = Keyring(mqtt_settings(1883, commands={"allow_unsigned": True}).commands)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_pass_or_break_the_envelope(payload: bytes) -> None:
+    assert isinstance(KEYRING.open(payload), Refusal)
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON, JSON)
+def test_no_json_passes_or_breaks_the_envelope(header: Any, body: Any) -> None:
+    assert isinstance(KEYRING.open(json.dumps(body).encode()), Refusal)
+    token = f"{part(header)}.{part(body)}.AAAA"
+    assert isinstance(KEYRING.open(token.encode()), Refusal)
+    headed = f"{part({'alg': 'EdDSA', 'kid': header})}.{part(body)}.AAAA"
+    assert isinstance(KEYRING.open(headed.encode()), Refusal)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(["aud", "iat", "exp", "jti", "cmd", "args"]), JSON))
+def test_no_signed_claims_break_the_envelope(content: dict[str, Any]) -> None:
+    KEYRING.open(signed(content).encode())
+
+
+def test_a_changed_bit_anywhere_is_refused() -> None:
+    token = bytearray(good().encode())
+    for place in range(len(token)):
+        token[place] ^= 1
+        # the last sign of base64url carries bits that mean nothing
+        if place != len(token) - 1:
+            assert isinstance(KEYRING.open(bytes(token)), Refusal)
+        token[place] ^= 1
+
+
+def test_the_outbox_outlives_the_process_that_used_a_nonce(tmp_path: Path) -> None:
+    path, key = tmp_path / "events.db", Secret(bytes(32))
+    first = Outbox(path, key, 1000)
+    first.open()
+    desk = Desk(first)
+    command = good()
+    assert desk.ask(command)["result"] == "ok"
+    desk.commands.close()
+    first.close()
+    second = Outbox(path, key, 1000)
+    second.open()
+    desk = Desk(second)
+    assert desk.ask(command)["reason"] == "replayed"
+    desk.commands.close()
+    second.close()

@@ -1,0 +1,537 @@
+"""The link on a real broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from edged.config.schema import SimulatedDoor
+from edged.door import make_door
+from edged.errors import BrokerError
+from edged.mqtt import Commands, Link, Reply, sign_command
+from tests.mosquitto import Mosquitto, free_port
+from tests.mqtt.conftest import OPERATOR, TOPICS, Site, settings
+from tests.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from edged.events.outbox import Outbox
+    from tests.certificates import Certificates
+
+CHILD = """
+import sys, threading
+from edged.config.schema import Mqtt
+from edged.events.outbox import Outbox
+from edged.mqtt import Link, Topics
+from edged.vault.secret import Secret
+from pathlib import Path
+outbox = Outbox(Path(sys.argv[2]), Secret(bytes(32)), 1000)
+outbox.open()
+settings = Mqtt(host="127.0.0.1", port=int(sys.argv[1]), protocol=sys.argv[3])
+Link(settings, Topics("edged", "hq", "door-1"), outbox, print).open()
+threading.Event().wait()
+"""
+
+
+@pytest.fixture
+def make_link(outbox: Outbox) -> Iterator[Callable[..., Link]]:
+    made: list[Link] = []
+
+    def make(port: int, on_command: Any = None, **more: Any) -> Link:
+        about = {"model": "rts-1", "gallery": 7}
+        link = Link(settings(port, **more), TOPICS, outbox, on_command or (lambda _: None), about)
+        made.append(link)
+        link.open()
+        return link
+
+    yield make
+    for link in made:
+        link.close()
+
+
+def connected(link: Link) -> Link:
+    until(lambda: link.status().connected)
+    return link
+
+
+def numbers(messages: list[Any]) -> list[int]:
+    return [message["data"]["n"] for message in messages if "n" in message["data"]]
+
+
+PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+
+
+@PROTOCOLS
+def test_status_is_retained_online_and_after_a_clean_stop_offline(
+    mosquitto: Mosquitto, site: Site, make_link: Any, make_site: Any, protocol: str
+) -> None:
+    link = connected(make_link(mosquitto.port, protocol=protocol))
+    (online,) = until(lambda: site.on(TOPICS.status))
+    assert online["status"] == "online"
+    assert (online["model"], online["gallery"]) == ("rts-1", 7)
+    assert online.keys() >= {"v", "time", "clock", "software"}
+    link.close()
+    until(lambda: len(site.on(TOPICS.status)) == 3)
+    assert [m["status"] for m in site.on(TOPICS.status)] == ["online", "stopping", "offline"]
+    late = make_site()
+    (kept,) = until(lambda: late.on(TOPICS.status))
+    assert kept["status"] == "offline"
+    assert not link.status().connected
+
+
+@PROTOCOLS
+def test_a_killed_process_leaves_its_last_will(
+    mosquitto: Mosquitto, site: Site, tmp_path: Path, protocol: str
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(mosquitto.port), str(tmp_path / "e.db"), protocol]
+    )
+    until(lambda: site.on(TOPICS.status))
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait(10)
+    until(lambda: len(site.on(TOPICS.status)) == 2)
+    assert site.on(TOPICS.status)[-1] == {
+        "v": 1,
+        "status": "offline",
+        "reason": "connection lost",
+    }
+
+
+def test_state_is_sent_on_connect_and_on_change_only(
+    mosquitto: Mosquitto, site: Site, make_link: Any, make_site: Any
+) -> None:
+    link = make_link(mosquitto.port)
+    link.set_state({"relay": False})
+    until(lambda: site.on(TOPICS.state))
+    link.set_state({"relay": False})
+    link.set_state({"relay": True})
+    until(lambda: len(site.on(TOPICS.state)) == 2)
+    assert [state["relay"] for state in site.on(TOPICS.state)] == [False, True]
+    late = make_site()
+    (kept,) = until(lambda: late.on(TOPICS.state))
+    assert kept["relay"] is True
+    assert kept.keys() == {"v", "time", "clock", "relay"}
+
+
+def test_a_storm_of_states_is_coalesced_and_ends_with_the_newest(
+    mosquitto: Mosquitto, site: Site, make_link: Any
+) -> None:
+    link = connected(make_link(mosquitto.port))
+    for number in range(5000):
+        link.set_state({"n": number})
+    until(lambda: site.on(TOPICS.state) and site.on(TOPICS.state)[-1]["n"] == 4999)
+    assert len(site.on(TOPICS.state)) < 2500
+
+
+@PROTOCOLS
+def test_events_are_live_when_they_are_new_and_backlog_when_they_waited(
+    mosquitto: Mosquitto, site: Site, make_link: Any, outbox: Outbox, protocol: str
+) -> None:
+    for number in range(30):
+        outbox.append("access.granted", {"n": number})
+    connected(make_link(mosquitto.port, protocol=protocol))
+    until(lambda: outbox.depth == 0)
+    for number in range(30, 60):
+        outbox.append("access.denied", {"n": number})
+    until(lambda: len(site.below(f"{TOPICS.root}/event")) == 30)
+    late = site.on(TOPICS.event("access.granted", historical=True))
+    live = site.on(TOPICS.event("access.denied"))
+    assert numbers(late) == list(range(30))
+    assert numbers(live) == list(range(30, 60))
+    assert all(message["historical"] is True for message in late)
+    assert all(message["historical"] is False for message in live)
+    until(lambda: outbox.depth == 0)
+
+
+def test_an_event_that_took_too_long_is_backlog_though_the_link_was_up(
+    mosquitto: Mosquitto, site: Site, make_link: Any, outbox: Outbox
+) -> None:
+    from edged.events.types import Event
+    from edged.mqtt.client import _Sender
+
+    sender = object.__new__(_Sender)
+    sender._live_within_s = 10
+    old = Event("a", 1, "access.granted", "2020-01-01T00:00:00.000Z", "synced", {})
+    ahead = Event("a", 1, "access.granted", "2099-01-01T00:00:00.000Z", "synced", {})
+    assert not sender._fresh(old)
+    assert not sender._fresh(ahead)
+
+
+def test_no_event_is_lost_or_unordered_when_the_broker_is_killed(
+    mosquitto: Mosquitto, site: Site, make_link: Any, outbox: Outbox
+) -> None:
+    link = connected(make_link(mosquitto.port))
+    mosquitto.save()
+    for number in range(50):
+        outbox.append("access.granted", {"n": number})
+    until(lambda: len(numbers(site.below(TOPICS.root))) == 50)
+    mosquitto.kill()
+    for number in range(50, 100):
+        outbox.append("access.granted", {"n": number})
+    until(lambda: not link.status().connected)
+    mosquitto.start()
+    until(lambda: set(numbers(site.below(TOPICS.root))) == set(range(100)))
+    assert numbers(site.below(f"{TOPICS.root}/backlog")) == list(range(50, 100))
+    until(lambda: outbox.depth == 0)
+
+
+def test_what_was_not_acknowledged_before_a_kill_in_mid_burst_comes_again_in_order(
+    mosquitto: Mosquitto, site: Site, make_link: Any, outbox: Outbox
+) -> None:
+    connected(make_link(mosquitto.port))
+    mosquitto.save()
+    writer = threading.Thread(
+        target=lambda: [outbox.append("access.granted", {"n": number}) for number in range(400)]
+    )
+    writer.start()
+    until(lambda: len(numbers(site.below(TOPICS.root))) > 40)
+    mosquitto.kill()
+    writer.join()
+    waiting = {event.seq: event.id for event in outbox.pending(limit=1000)}
+    assert waiting
+    mosquitto.start()
+    until(lambda: outbox.depth == 0)
+    until(lambda: waiting.keys() <= {message["seq"] for message in site.below(TOPICS.root)})
+    first: dict[int, str] = {}
+    for message in site.below(f"{TOPICS.root}/backlog"):
+        assert first.setdefault(message["seq"], message["id"]) == message["id"]
+        assert waiting.get(message["seq"], message["id"]) == message["id"]
+    assert list(first) == sorted(first)
+
+
+def test_an_unreachable_broker_is_no_error_and_is_told_once(
+    make_link: Any, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = make_link(free_port())
+    until(lambda: link.status().problem)
+    outbox.append("access.granted", {"n": 1})
+    assert "cannot be reached" in str(link.status().problem)
+    threading.Event().wait(1.5)  # several attempts
+    assert sum("no link to the site" in record.message for record in caplog.records) == 1
+    assert outbox.depth == 1
+
+
+def test_a_broker_that_comes_late_gets_everything(
+    mosquitto: Mosquitto, make_link: Any, outbox: Outbox, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    mosquitto.kill()
+    link = make_link(mosquitto.port)
+    outbox.append("access.granted", {"n": 1})
+    until(lambda: link.status().problem)
+    mosquitto.start()
+    until(lambda: outbox.depth == 0)
+    assert sum("linked to the site" in record.message for record in caplog.records) == 1
+
+
+class SilentBroker:
+    """Says yes to CONNECT (MQTT 3.1.1) and then never acknowledges anything."""
+
+    def __init__(self) -> None:
+        import socket
+
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.got = 0
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        link, _ = self._listener.accept()
+        with link:
+            link.recv(65536)
+            link.sendall(b"\x20\x02\x00\x00")
+            while data := link.recv(65536):
+                self.got += len(data)
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(10)
+
+
+def test_a_broker_that_never_acknowledges_gets_a_window_of_events_and_no_more(
+    outbox: Outbox, make_link: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edged.mqtt.client._GOODBYE_S", 0.2)
+    broker = SilentBroker()
+    for _ in range(500):
+        outbox.append("access.granted", {"pad": "x" * 1000})
+    link = connected(make_link(broker.port, protocol="3.1.1"))
+    until(lambda: broker.got > 10_000)
+    for number in range(2000):
+        link.set_state({"n": number})
+    link.close()
+    assert broker.got < 25 * 1300
+    assert outbox.depth == 500
+    broker.close()
+
+
+@PROTOCOLS
+def test_bad_credentials_are_told_and_tried_again(
+    tmp_path: Path, make_link: Any, protocol: str
+) -> None:
+    broker = Mosquitto(tmp_path, extra="allow_anonymous false")
+    broker.start()
+    secret = tmp_path / "password"
+    secret.write_text("wrong\n")
+    secret.chmod(0o600)
+    link = make_link(broker.port, protocol=protocol, username="door", password_file=secret)
+    until(lambda: link.status().problem)
+    problem = str(link.status().problem)
+    assert "refuses the connection" in problem
+    assert "mqtt.password_file" in problem
+    assert "wrong" not in problem
+    broker.kill()
+
+
+def test_a_broker_that_refuses_the_event_topic_is_told_and_nothing_is_lost(
+    tmp_path: Path, make_link: Any, outbox: Outbox
+) -> None:
+    rules = tmp_path / "acl"
+    rules.write_text(f"topic write {TOPICS.status}\ntopic read {TOPICS.commands}\n")
+    broker = Mosquitto(tmp_path, extra=f"allow_anonymous true\nacl_file {rules}")
+    broker.start()
+    outbox.append("access.granted", {"n": 1})
+    link = make_link(broker.port)
+    until(lambda: "refuses events" in str(link.status().problem))
+    assert outbox.depth == 1
+    broker.kill()
+
+
+@PROTOCOLS
+def test_tls_with_a_client_certificate(
+    mosquitto_tls: Mosquitto,
+    certificates: Certificates,
+    make_link: Any,
+    outbox: Outbox,
+    protocol: str,
+) -> None:
+    tls = {
+        "ca_file": certificates.ca,
+        "cert_file": certificates.client,
+        "key_file": certificates.client_key,
+    }
+    connected(make_link(mosquitto_tls.port, protocol=protocol, tls=tls))
+    outbox.append("access.granted", {"n": 1})
+    until(lambda: outbox.depth == 0)
+
+
+def test_tls_without_the_client_certificate_or_with_another_authority_is_told(
+    mosquitto_tls: Mosquitto, certificates: Certificates, make_link: Any
+) -> None:
+    bare = make_link(mosquitto_tls.port, tls={"ca_file": certificates.ca})
+    until(lambda: bare.status().problem)
+    assert not bare.status().connected
+    stranger = make_link(mosquitto_tls.port, tls={"ca_file": certificates.client})
+    until(lambda: "TLS failed" in str(stranger.status().problem))
+
+
+def write(path: Path, text: str | bytes, mode: int) -> Path:
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path.chmod(mode)
+    return path
+
+
+def test_unusable_credentials_are_told_at_open(
+    tmp_path: Path, certificates: Certificates, outbox: Outbox
+) -> None:
+    loose = write(tmp_path / "loose", "secret\n", 0o644)
+    empty = write(tmp_path / "empty", "\n", 0o600)
+    binary = write(tmp_path / "binary", b"\xff\xfe", 0o600)
+    fine = write(tmp_path / "fine", "secret\n", 0o600)
+    key = write(tmp_path / "key", certificates.client_key.read_bytes(), 0o644)
+    junk = write(tmp_path / "junk", "junk", 0o600)
+    pair = {"cert_file": certificates.client, "key_file": certificates.client_key}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"password_file": loose, "username": "a"}, "can be read by others; run: chmod"),
+        ({"password_file": empty, "username": "a"}, "must hold one line"),
+        ({"password_file": binary, "username": "a"}, "cannot be read"),
+        ({"password_file": tmp_path / "none", "username": "a"}, "cannot be read"),
+        ({"password_file": fine, "protocol": "3.1.1"}, r"needs mqtt\.username"),
+        ({"tls": {"ca_file": junk}}, "no readable PEM certificate"),
+        ({"tls": {"ca_file": tmp_path / "none"}}, "no readable PEM certificate"),
+        ({"tls": pair | {"key_file": key}}, "can be read by others"),
+        ({"tls": pair | {"cert_file": junk}}, "no readable pair"),
+        ({"tls": pair | {"key_file": tmp_path / "none"}}, "cannot be read"),
+    ]
+    for more, says in cases:
+        link = Link(settings(1, **more), TOPICS, outbox, lambda _: None)
+        with pytest.raises(BrokerError, match=says) as caught:
+            link.open()
+        assert "secret" not in str(caught.value)
+        link.close()
+
+
+@pytest.fixture
+def terminal(mosquitto: Mosquitto, outbox: Outbox, request: Any) -> Iterator[Any]:
+    """A linked terminal with a simulated door; the parameter is the protocol."""
+    door = make_door(SimulatedDoor(driver="simulated"))
+    door.open()
+
+    def unlock(args: Any, context: Any) -> Reply:
+        door.pulse(args.duration_s)
+        return Reply("ok", "unlocked", "the door is unlocked")
+
+    config = settings(mosquitto.port, protocol=request.param)
+    handlers = {"door.unlock": unlock}
+    commands = Commands(config.commands, TOPICS, outbox, handlers, lambda: "synced")
+    commands.open()
+    link = Link(config, TOPICS, outbox, commands.submit)
+    link.open()
+    connected(link)
+    yield door
+    link.close()
+    commands.close()
+    door.close()
+
+
+BOTH = pytest.mark.parametrize("terminal", ["5", "3.1.1"], indirect=True)
+UNLOCK = TOPICS.command("door.unlock")
+RESULT = TOPICS.result("door.unlock")
+
+
+def order(args: dict[str, Any] | None = None) -> str:
+    return sign_command(OPERATOR.private, "operator", TOPICS.audience, "door.unlock", args or {})
+
+
+@BOTH
+def test_unlock_reaches_the_relay_and_is_answered_once(terminal: Any, site: Site) -> None:
+    site.send(UNLOCK, order({"duration_s": 60}))
+    until(lambda: terminal.relay)
+    until(lambda: site.on(RESULT))
+    site.send(UNLOCK, order({"duration_s": 1}))
+    until(lambda: len(site.on(RESULT)) == 2)
+    assert [reply["result"] for reply in site.on(RESULT)] == ["ok", "ok"]
+    assert len({reply["id"] for reply in site.on(RESULT)}) == 2
+
+
+@pytest.mark.parametrize("terminal", ["5"], indirect=True)
+def test_the_response_topic_and_correlation_data_are_used(terminal: Any, site: Site) -> None:
+    site.send(UNLOCK, order(), "edged/hq/controller/replies", b"\x01\x02")
+    until(lambda: site.on("edged/hq/controller/replies"))
+    (message,) = [m for m in site.seen if m.topic == "edged/hq/controller/replies"]
+    assert message.properties is not None
+    assert message.properties.CorrelationData == b"\x01\x02"
+    assert site.on(RESULT) == []
+
+
+@BOTH
+def test_hostile_payloads_leave_the_relay_still_and_the_link_up(terminal: Any, site: Site) -> None:
+    for payload in (b"\x00" * 1_000_000, b"\xff\xfe", b"{" * 60_000, b"", b"x.y.z"):
+        site.send(UNLOCK, payload)
+    site.send(f"{TOPICS.root}/cmd/\u00e9vil name", b"x")
+    until(lambda: len(site.on(RESULT)) == 5)
+    assert [reply["reason"] for reply in site.on(RESULT)] == [
+        "oversized",
+        "not_text",
+        "too_deep",
+        "malformed",
+        "malformed",
+    ]
+    assert not terminal.relay
+    until(lambda: len(site.on(TOPICS.event("command.refused"))) == 6)
+    site.send(UNLOCK, order())
+    until(lambda: terminal.relay)
+
+
+def test_a_retained_command_is_refused_fresh_or_stale(
+    mosquitto: Mosquitto, site: Site, request: pytest.FixtureRequest
+) -> None:
+    site.send(UNLOCK, order(), retain=True)
+
+    outbox = request.getfixturevalue("outbox")
+    seen: list[Any] = []
+    commands = Commands(settings(1).commands, TOPICS, outbox, {}, lambda: "synced")
+    commands.open()
+
+    def take(incoming: Any) -> None:
+        seen.append(incoming)
+        commands.submit(incoming)
+
+    link = Link(settings(mosquitto.port), TOPICS, outbox, take)
+    link.open()
+    until(lambda: site.on(RESULT))
+    site.send(UNLOCK, order(), retain=True)
+    until(lambda: len(site.on(RESULT)) == 2)
+    assert [reply["reason"] for reply in site.on(RESULT)] == ["retained", "retained"]
+    assert all(incoming.retained for incoming in seen)
+    link.close()
+    commands.close()
+
+
+@pytest.mark.parametrize("terminal", ["5"], indirect=True)
+def test_the_door_keeps_working_in_a_flood(terminal: Any, site: Site, outbox: Outbox) -> None:
+    for _ in range(5000):
+        site.client.publish(UNLOCK, b"flood", qos=0)
+    terminal.pulse(0.2)
+    assert terminal.relay
+    until(lambda: not terminal.relay)
+    until(lambda: site.on(RESULT))
+    until(lambda: outbox.depth == 0, 60)
+    before = len(site.on(RESULT))
+    site.send(UNLOCK, order())
+    until(lambda: any(reply["result"] == "ok" for reply in site.on(RESULT)[before:]))
+    assert len(site.on(TOPICS.event("command.refused"))) <= 22
+
+
+@pytest.mark.parametrize("terminal", ["5"], indirect=True)
+def test_a_command_sent_while_offline_is_never_obeyed(
+    terminal: Any, site: Site, mosquitto: Mosquitto, request: pytest.FixtureRequest
+) -> None:
+    outbox = request.getfixturevalue("outbox")
+    heard: list[Any] = []
+    other = settings(mosquitto.port, client_id="other-terminal")
+    topics = type(TOPICS)("edged", "hq", "door-2")
+    link = connected_link(other, topics, outbox, heard)
+    link.close()
+    site.send(topics.command("door.unlock"), order())
+    link = connected_link(other, topics, outbox, heard)
+    site.send(topics.command("door.unlock"), b"after")
+    until(lambda: heard)
+    assert [incoming.payload for incoming in heard] == [b"after"]
+    link.close()
+
+
+def connected_link(config: Any, topics: Any, outbox: Any, heard: list[Any]) -> Link:
+    class Quiet:
+        """The other terminal's outbox: nothing happens there."""
+
+        depth = 0
+
+        def __init__(self) -> None:
+            self._news = threading.Event()
+
+        def pending(self, after_seq: int = 0, limit: int = 100) -> list[Any]:
+            return []
+
+        def acknowledge(self, seqs: Any) -> None: ...
+
+        def wait(self, timeout_s: float | None = None) -> bool:
+            woken = self._news.wait(timeout_s)
+            self._news.clear()
+            return woken
+
+        def wake(self) -> None:
+            self._news.set()
+
+    link = Link(config, topics, Quiet(), heard.append)
+    link.open()
+    return connected(link)
+
+
+def test_close_is_quick_and_safe_without_a_broker(outbox: Outbox) -> None:
+    link = Link(settings(free_port()), TOPICS, outbox, lambda _: None)
+    link.close()
+    link.open()
+    link.close()
+    link.close()
+    assert json.dumps(link.status().problem) == "null"
