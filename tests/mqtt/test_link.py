@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,6 @@ from tests.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from edged.events.outbox import Outbox
     from tests.certificates import Certificates
@@ -64,7 +64,7 @@ def connected(link: Link) -> Link:
 
 
 def numbers(messages: list[Any]) -> list[int]:
-    return [message["data"]["n"] for message in messages if "n" in message["data"]]
+    return [message["data"]["n"] for message in messages if "n" in message.get("data", {})]
 
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -200,7 +200,7 @@ def test_what_was_not_acknowledged_before_a_kill_in_mid_burst_comes_again_in_ord
     assert waiting
     mosquitto.start()
     until(lambda: outbox.depth == 0)
-    until(lambda: waiting.keys() <= {message["seq"] for message in site.below(TOPICS.root)})
+    until(lambda: waiting.keys() <= {message.get("seq") for message in site.below(TOPICS.root)})
     first: dict[int, str] = {}
     for message in site.below(f"{TOPICS.root}/backlog"):
         assert first.setdefault(message["seq"], message["id"]) == message["id"]
@@ -535,3 +535,38 @@ def test_close_is_quick_and_safe_without_a_broker(outbox: Outbox) -> None:
     link.close()
     link.close()
     assert json.dumps(link.status().problem) == "null"
+
+
+def test_the_example_of_the_documentation_unlocks_a_door(
+    mosquitto: Mosquitto, outbox: Outbox, tmp_path: Path
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "mqtt.md").read_text(encoding="utf-8")
+    script = tmp_path / "unlock.py"
+    script.write_text(text.split("```python\n")[1].split("```")[0])
+    key = tmp_path / "controller.pem"
+    key.write_text(OPERATOR.private)
+    keys = [{"id": "controller", "public_key": OPERATOR.public, "roles": ["operator"]}]
+    config = settings(mosquitto.port, commands={"keys": keys})
+    done: list[float] = []
+
+    def unlock(args: Any, context: Any) -> Reply:
+        done.append(args.duration_s)
+        return Reply("ok", "unlocked")
+
+    commands = Commands(config.commands, TOPICS, outbox, {"door.unlock": unlock}, lambda: "synced")
+    commands.open()
+    link = Link(config, TOPICS, outbox, commands.submit)
+    link.open()
+    connected(link)
+    where = ["127.0.0.1", str(mosquitto.port), str(key), TOPICS.audience]
+    said = subprocess.run(
+        [sys.executable, str(script), *where],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert json.loads(said.stdout)["reason"] == "unlocked"
+    assert done == [5]
+    link.close()
+    commands.close()
