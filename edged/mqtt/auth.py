@@ -46,7 +46,7 @@ class Claims(BaseModel):
     aud: Annotated[str, Field(max_length=200)]
     iat: float
     exp: float
-    jti: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{8,64}\Z")]
+    jti: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{8,64}$")]
     cmd: Annotated[str, Field(max_length=64)]
     args: dict[str, Any] = {}
 

@@ -17,7 +17,7 @@ class Args(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
 class Unlock(Args):
@@ -30,7 +30,7 @@ class Unlock(Args):
 class StartEnrolment(Args):
     """``enrol.start``: take views of the next person at the terminal for this id."""
 
-    person_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}\Z")]
+    person_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
     name: ShortText | None = None
     views: Annotated[int, Field(ge=1, le=20)] | None = None
     timeout_s: Annotated[float, Field(ge=5, le=600)] | None = None

@@ -184,6 +184,7 @@ class Link:
             return f"broker {settings.host}:{settings.port_or_default}: {problem}"
         finally:
             connection.abort()
+            sender.collect()  # what was acknowledged last need not be sent again
 
     def _state_out(self, sender: _Sender) -> None:
         if self._state is not None:

@@ -205,11 +205,12 @@ class Connection:
             self._refused = str(code)
         else:
             self.window = min(_WINDOW, getattr(props, "ReceiveMaximum", _WINDOW))
-            client.max_inflight_messages_set(self.window)
         self._answered.set()
 
     def _disconnected(self, _client: Client, _data: Any, _flags: Any, code: Any, _p: Any) -> None:
-        self._lost = self._lost or str(code)
+        # paho's words for an end without a reason are no help
+        text = str(code)
+        self._lost = self._lost or ("hung up" if text == "Unspecified error" else text)
         self._answered.set()
         self._on_change()
 
@@ -230,6 +231,8 @@ def _advice(why: str) -> str:
         return "; check mqtt.username, mqtt.password_file and the broker's access rules"
     if "identifier" in lower:
         return "; check mqtt.client_id"
+    if "hung up" in lower:
+        return "; if it speaks TLS, does it want a client certificate? See mqtt.tls"
     if "protocol" in lower:
         return "; check mqtt.protocol"
     return ""

@@ -173,7 +173,7 @@ def test_no_event_is_lost_or_unordered_when_the_broker_is_killed(
     mosquitto.save()
     for number in range(50):
         outbox.append("access.granted", {"n": number})
-    until(lambda: len(numbers(site.below(TOPICS.root))) == 50)
+    until(lambda: len(numbers(site.below(TOPICS.root))) == 50 and outbox.depth == 0)
     mosquitto.kill()
     for number in range(50, 100):
         outbox.append("access.granted", {"n": number})
@@ -325,12 +325,15 @@ def test_tls_with_a_client_certificate(
     until(lambda: outbox.depth == 0)
 
 
+@pytest.mark.filterwarnings(
+    # paho leaves the socket of a failed handshake to the garbage collector
+    "ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning"
+)
 def test_tls_without_the_client_certificate_or_with_another_authority_is_told(
     mosquitto_tls: Mosquitto, certificates: Certificates, make_link: Any
 ) -> None:
     bare = make_link(mosquitto_tls.port, tls={"ca_file": certificates.ca})
-    until(lambda: bare.status().problem)
-    assert not bare.status().connected
+    until(lambda: "client certificate" in str(bare.status().problem))
     stranger = make_link(mosquitto_tls.port, tls={"ca_file": certificates.client})
     until(lambda: "TLS failed" in str(stranger.status().problem))
 
