@@ -272,7 +272,8 @@ class _Sender:
     def step(self) -> None:
         """Collect acknowledgements and send as many events as the window lets through."""
         self.collect()
-        room = max(1, self._connection.window - _SPARE) - len(self._events)
+        window = self._connection.window
+        room = min(max(1, window - _SPARE), window - len(self._others)) - len(self._events)
         while room > 0 and not self.problem:
             if not self._page:
                 self._page.extend(self._outbox.pending(self._cursor, _PAGE))
@@ -319,7 +320,8 @@ class _Sender:
             self.problem = "it takes events but does not acknowledge them"
 
     def _publish(self, event: Event) -> bool:
-        historical = self._old > 0 or not self._fresh(event)
+        fresh = is_fresh(event, datetime.now(UTC), self._live_within_s)
+        historical = self._old > 0 or not fresh
         topic = self._topics.event(event.type, historical)
         mid = self._connection.publish(topic, _json(event.to_message(historical)))
         if mid is None:
@@ -328,13 +330,14 @@ class _Sender:
         self._events[mid] = (event.seq, time.monotonic())
         return True
 
-    def _fresh(self, event: Event) -> bool:
-        """Live is what happened just now; a clock that was set meanwhile proves nothing."""
-        try:
-            age_s = (datetime.now(UTC) - datetime.fromisoformat(event.time)).total_seconds()
-        except ValueError:
-            return False
-        return abs(age_s) <= self._live_within_s
+
+def is_fresh(event: Event, now: datetime, live_within_s: float) -> bool:
+    """Live is what happened just now; a clock that was set meanwhile proves nothing."""
+    try:
+        age_s = (now - datetime.fromisoformat(event.time)).total_seconds()
+    except ValueError:
+        return False
+    return abs(age_s) <= live_within_s
 
 
 def _json(message: Mapping[str, Any]) -> bytes:

@@ -200,7 +200,7 @@ class Connection:
 
     # paho calls these on its own thread, some of them with its locks held: no lock of ours here
 
-    def _connected(self, client: Client, _data: Any, _flags: Any, code: Any, props: Any) -> None:
+    def _connected(self, _client: Client, _data: Any, _flags: Any, code: Any, props: Any) -> None:
         if code.is_failure:
             self._refused = str(code)
         else:
