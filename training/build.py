@@ -128,12 +128,7 @@ def finish(folder: Path, result: report.Report, training: Chips, recipe: Recipe)
     }
     text = card.write(result, facts, asdict(recipe))
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
-    whole = manifest.recogniser(
-        quality=result.quality,
-        false_match=result.false_match,
-        calibration=result.calibration,
-        training=facts,
-    )
+    whole = manifest.recogniser(**result.for_manifest(), training=facts)
     manifest.write(folder, whole, ["LICENSE-APACHE-2.0.txt", "LICENSE-MIT-ANDROID.txt"])
 
 

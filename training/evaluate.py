@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy import stats
 
-from training.comparisons import auroc, genuine_pairs, unit
+from training.comparisons import genuine_pairs, unit
 from training.degrade import FIXED, non_face, random_degradation
 from training.runner import run
 
@@ -84,33 +84,6 @@ def non_faces(photos: list[Path], seed: int) -> NDArray[np.uint8]:
         rgb = np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
         out.append(non_face(np.random.default_rng([seed, i]), rgb))
     return np.stack(out)
-
-
-@dataclass(frozen=True)
-class Separation:
-    """How well a score tells one kind of bad view from clean frontal ones (AUROC)."""
-
-    kind: str
-    views: int
-    score: float
-    norm: float
-
-
-def separations(
-    network: Path,
-    clean: Outputs,
-    frontal: NDArray[np.uint8],
-    others: dict[str, NDArray[np.uint8]],
-    seed: int,
-) -> list[Separation]:
-    """Score clean frontal faces against each fixed damage to them and against `others`."""
-    sets = {kind: degraded(frontal, kind, seed) for kind in FIXED} | others
-    rows = []
-    for kind, images in sets.items():
-        bad = outputs(network, images)
-        score = auroc(clean.log_variance, bad.log_variance)
-        rows.append(Separation(kind, len(images), score, auroc(-clean.norm, -bad.norm)))
-    return rows
 
 
 def discard_curve(
