@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from edged.types import Box, Point
-from edged.vision.pyramid import Pyramid
+from edged.vision.pyramid import Halves, Pyramid
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from edged.runtime.base import Runner
     from edged.types import Floats, Image
 
-_PROPOSE, _REFINE, _ACCEPT = 0.6, 0.7, 0.8
-_FOLLOW = 0.6
+_PROPOSE, _REFINE, _ACCEPT, _FOLLOW = 0.7, 0.7, 0.8, 0.6  # least face probability by stage
 _MOST_PROPOSALS = 48
 _MOST_FACES = 12
 
@@ -55,12 +54,13 @@ class Detector:
 
     def detect(self, image: Image) -> list[Detection]:
         """Every face of the image (BGR uint8), best score first."""
-        boxes = self._propose(image)
+        halves = Halves(image)
+        boxes = self._propose(halves)
         if len(boxes):
-            boxes = self._refine(image, boxes)
+            boxes = self._refine(halves, boxes)
         if not len(boxes):
             return []
-        return self._accept(image, _square(boxes)[:_MOST_FACES], _ACCEPT)
+        return self._accept(halves, _square(boxes)[:_MOST_FACES], _ACCEPT)
 
     def follow(self, image: Image, last: list[Box]) -> list[Detection | None]:
         """Look again where faces were a frame ago: ONet alone, one crop a face.
@@ -69,46 +69,46 @@ class Detector:
             For each box the face as it is now, or None when it is no longer there.
         """
         crops = np.array([(b.left, b.top, b.right, b.bottom, 1.0) for b in last], np.float32)
-        boxes, landmarks, scores = self._onet_on(image, _square(crops))
+        boxes, landmarks, scores = self._onet_on(Halves(image), _square(crops))
         return [
             _detection(box, points, score) if score >= _FOLLOW and box[2] > box[0] else None
             for box, points, score in zip(boxes, landmarks, scores, strict=True)
         ]
 
-    def _propose(self, image: Image) -> Floats:
-        size = (image.shape[1], image.shape[0])
-        if self._pyramid is None or size != self._size:
-            self._pyramid, self._size = Pyramid(*size, self._smallest_face_px), size
+    def _propose(self, halves: Halves) -> Floats:
+        if self._pyramid is None or halves.size != self._size:
+            self._size = halves.size
+            self._pyramid = Pyramid(*self._size, self._smallest_face_px)
         if not self._pyramid.tiles:
             return np.empty((0, 5), np.float32)
-        canvas = self._pyramid.draw(image)
+        canvas = self._pyramid.draw(halves)
         regression, probability = self._pnet.run(_input(canvas)[None])
         scores = np.ascontiguousarray(probability[0, :, :, 1].T)
         boxes, cells = self._pyramid.windows(scores, _PROPOSE)
         if not len(boxes):
             return boxes
         boxes = _move(boxes, regression[0, cells[:, 1], cells[:, 0]])
-        return boxes[_suppress(boxes, 0.7)][:_MOST_PROPOSALS]
+        return boxes[_suppress(boxes, 0.5)][:_MOST_PROPOSALS]
 
-    def _refine(self, image: Image, boxes: Floats) -> Floats:
+    def _refine(self, halves: Halves, boxes: Floats) -> Floats:
         boxes = _square(boxes)
-        regression, probability = self._rnet.run(_crops(image, boxes, 24))
+        regression, probability = self._rnet.run(_crops(halves, boxes, 24))
         passed = probability[:, 1] >= _REFINE
         boxes = boxes[passed]
         boxes[:, 4] = probability[passed, 1]
         boxes = _move(boxes, regression[passed])
         return boxes[_suppress(boxes, 0.7)]
 
-    def _accept(self, image: Image, boxes: Floats, threshold: float) -> list[Detection]:
-        refined, landmarks, scores = self._onet_on(image, boxes)
+    def _accept(self, halves: Halves, boxes: Floats, threshold: float) -> list[Detection]:
+        refined, landmarks, scores = self._onet_on(halves, boxes)
         refined[:, 4] = scores
         passed = np.flatnonzero(scores >= threshold)
         keep = passed[_suppress(refined[passed], 0.5, of_smaller=True)]
         return [_detection(refined[i], landmarks[i], scores[i]) for i in keep]
 
-    def _onet_on(self, image: Image, boxes: Floats) -> tuple[Floats, Floats, Floats]:
+    def _onet_on(self, halves: Halves, boxes: Floats) -> tuple[Floats, Floats, Floats]:
         """Refined boxes (n, 5), landmarks (n, 5, 2) and scores (n,), on square crops (n, 5)."""
-        regression, points, probability = self._onet.run(_crops(image, boxes, 48))
+        regression, points, probability = self._onet.run(_crops(halves, boxes, 48))
         width = (boxes[:, 2] - boxes[:, 0])[:, None]
         height = (boxes[:, 3] - boxes[:, 1])[:, None]
         landmarks = np.empty((len(boxes), 5, 2), np.float32)
@@ -132,11 +132,13 @@ def _input(image: Image) -> Floats:
     return turned
 
 
-def _crops(image: Image, boxes: Floats, size: int) -> Floats:
+def _crops(halves: Halves, boxes: Floats, size: int) -> Floats:
     """Square crops (n, size, size, 3) for the networks; black beyond the frame."""
-    height, width = image.shape[:2]
     out = np.zeros((len(boxes), size, size, 3), np.float32)
-    for number, (left, top, right, bottom) in enumerate(np.rint(boxes[:, :4]).astype(int)):
+    for number, box in enumerate(boxes):
+        image, scale = halves.at_least(size / max(float(box[2] - box[0]), 1.0))
+        height, width = image.shape[:2]
+        left, top, right, bottom = (round(float(side) * scale) for side in box[:4])
         x0, y0, x1, y1 = max(left, 0), max(top, 0), min(right, width), min(bottom, height)
         if x1 <= x0 or y1 <= y0:
             continue

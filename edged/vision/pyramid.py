@@ -34,6 +34,35 @@ class Tile:
     scale: float
 
 
+class Halves:
+    """An image and its halves, quarters …, each made when it is first asked for.
+
+    Halving by whole pixels is cheap; every other reduction then starts from an image that is at
+    most twice too large.
+    """
+
+    def __init__(self, image: Image) -> None:
+        self._levels = [image]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the image, px."""
+        height, width = self._levels[0].shape[:2]
+        return width, height
+
+    def at_least(self, scale: float) -> tuple[Image, float]:
+        """The smallest level that is not below `scale`, and its scale."""
+        level = 0
+        while scale <= 0.5 ** (level + 1) and min(self._levels[level].shape[:2]) >= 4:
+            level += 1
+            if level == len(self._levels):
+                above = self._levels[-1]
+                size = (above.shape[1] // 2, above.shape[0] // 2)
+                whole = above[: size[1] * 2, : size[0] * 2]
+                self._levels.append(cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
+        return self._levels[level], 0.5**level
+
+
 class Pyramid:
     """The canvas for images of one size.
 
@@ -63,10 +92,12 @@ class Pyramid:
             owner[top : bottom + 1, left : right + 1] = number
         return owner
 
-    def draw(self, image: Image) -> Image:
-        """The canvas with `image` at every scale; valid until the next call."""
-        source = image
+    def draw(self, halves: Halves) -> Image:
+        """The canvas with the image at every scale; valid until the next call."""
+        source: Image | None = None
         for tile in self.tiles:
+            if source is None:
+                source = halves.at_least(tile.scale)[0]
             target = self._canvas[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
             source = cv2.resize(source, (tile.width, tile.height), interpolation=cv2.INTER_AREA)
             target[:] = source
