@@ -16,7 +16,8 @@
     │   └── DiskFull       there is no room left; nothing was half-written
     ├── GalleryError       the gallery refuses a person or a template
     ├── DoorError          the relay cannot be driven
-    └── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
+    ├── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
+    └── ScreenError        the page for the terminal's own screen cannot be served
 
 Messages are lower case and say what happened, on what, and what to do. Expected outcomes
 (no face, poor quality, nobody matches) are values, never exceptions.
@@ -89,3 +90,7 @@ class DoorError(EdgedError):
 
 class BrokerError(EdgedError):
     """The MQTT settings are unusable."""
+
+
+class ScreenError(EdgedError):
+    """The page for the terminal's own screen cannot be served."""

@@ -1,0 +1,51 @@
+"""The page: one HTML document a language, with everything in it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.web.texts import Texts
+
+_HERE = Path(__file__).parent
+
+
+def _read(name: str) -> str:
+    return (_HERE / name).read_text("utf-8")
+
+
+def _source(text: str) -> str:
+    """What a policy calls this inline text: only it may be applied or run."""
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def policy() -> str:
+    """The Content-Security-Policy of the page."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            f"style-src {_source(_read('page.css'))}",
+            f"script-src {_source(_read('page.js'))}",
+            "connect-src 'self'",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+        ]
+    )
+
+
+def render(texts: Texts) -> str:
+    """The page in one language."""
+    data = json.dumps(texts.model_dump()).replace("<", "\\u003c")
+    parts = {"style": _read("page.css"), "script": _read("page.js"), "texts": data} | {
+        key: html.escape(getattr(texts, key)) for key in ("tag", "title", "lost", "lost_detail")
+    }
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))
