@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.camera.images import read_image
-from edged.cli.output import add_config, add_json, model_settings
+from edged.cli.output import add_config, add_json, model_settings, positive
 from edged.demo import scenes
 from edged.errors import ImageError
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from edged.types import Image
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("bench", help="measure this machine")
-    command.add_argument("--frames", type=int, default=150, help="frames to run (default 150)")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    command.add_argument("--frames", type=positive, default=150, help="frames to run (default 150)")
     command.add_argument(
         "--images", type=Path, metavar="DIR", help="frames to use instead of the synthetic ones"
     )

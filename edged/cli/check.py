@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from edged.vault.keys import Secret
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("check", help="check a configuration by opening everything")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     add_config(command, required=True)
     add_json(command)
     command.set_defaults(run=run)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.camera.images import read_image
-from edged.cli.extract import describe
+from edged.cli.extract import describe, find
 from edged.cli.output import add_config, add_json, model_settings
 from edged.decision.policy import verify
 from edged.service.engine import Engine
@@ -24,9 +24,8 @@ _WORDS = {
 }
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("compare", help="compare the faces of two images (1:1)")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     command.add_argument("a", type=Path)
     command.add_argument("b", type=Path)
     command.add_argument(
@@ -42,9 +41,9 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Print the similarity and the verdict of the 1:1 rule."""
-    images = [read_image(path) for path in (args.a, args.b)]
+    images = [(read_image(path), path) for path in (args.a, args.b)]
     with Engine(*model_settings(args)) as engine:
-        found = [engine.extract(image) for image in images]
+        found = [find(engine, image, path) for image, path in images]
         rule = engine.manifest.similarity.verification
         minimum = getattr(engine.manifest.quality.minimum, args.profile)
         similarity = float(found[0].embedded.embedding @ found[1].embedded.embedding)

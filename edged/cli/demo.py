@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import add_json
+from edged.cli.output import BadUsage, add_json
 from edged.demo.broker import running_broker
 from edged.demo.story import Site, Story
 from edged.demo.stream import CameraStream
@@ -22,9 +21,8 @@ _SYNTHETIC_PATIENCE_S = 20.0
 _HUMAN_PATIENCE_S = 120.0
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("demo", help="watch a terminal do its job")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     command.add_argument(
         "--camera",
         metavar="SOURCE",
@@ -42,7 +40,12 @@ def run(args: argparse.Namespace, output: Output) -> int:
     with ExitStack() as stack:
         if args.keep is not None:
             folder = args.keep
-            folder.mkdir(parents=True, exist_ok=False)
+            try:
+                folder.mkdir(parents=True, exist_ok=False)
+            except OSError as fault:
+                raise BadUsage(
+                    f"--keep {folder}: {fault.strerror}; name a folder that can be made"
+                ) from fault
         else:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="edged-demo-")))
         broker = stack.enter_context(running_broker(folder))
@@ -55,16 +58,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
             source = int(args.camera) if args.camera.isdigit() else args.camera
             camera = {"driver": "opencv", "source": source}
         patience_s = _SYNTHETIC_PATIENCE_S if show else _HUMAN_PATIENCE_S
-        story = Story(Site.make(folder, broker, camera), show, _say(output), patience_s)
+        story = Story(Site.make(folder, broker, camera), show, output.say, patience_s)
         told = story.run()
     output.result(told, [f"Done in {told['seconds']:.0f} s. The story came true."])
     return 0
-
-
-def _say(output: Output) -> Any:
-    def say(line: str) -> None:
-        stream = sys.stderr if output.as_json else sys.stdout
-        stream.write(line + "\n")
-        stream.flush()
-
-    return say

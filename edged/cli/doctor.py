@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from edged import __version__
 from edged.camera.table import open_camera
@@ -37,9 +37,8 @@ class Finding:
     advice: str = ""
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("doctor", help="examine this machine and say what to do")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     add_config(command, required=False)
     add_json(command)
     command.set_defaults(run=run)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.cli.output import add_config, add_json
 from edged.config.load import load
@@ -14,9 +14,8 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
 
 
-def add(commands: Any) -> None:
-    """Add the command and its own subcommands."""
-    command = commands.add_parser("door", help="put the relay to rest while edged is not running")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its actions and their arguments."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("rest", help="put the relay to rest")
     add_config(action, required=True)

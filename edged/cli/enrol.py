@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.camera.images import read_image
-from edged.cli.output import add_config, add_json
+from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import ImageError, NoUsableFace
 from edged.gallery.people import Enrolment
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
     from edged.types import Floats
 
+    View = tuple[Floats, float]  # an embedding and its quality
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("enrol", help="enrol a person from photos")
-    command.add_argument("person_id")
+_SAME_PHOTO = 0.9999
+_MATES = 10
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
+    command.add_argument("person_id", type=person_id)
     command.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     command.add_argument("--name", help="kept encrypted; shown only where the site allows it")
     add_config(command, required=True)
@@ -37,7 +41,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """Enrol what can be enrolled; images that cannot are named with the reason."""
     config = load(args.config)
     key = load_key(config.key)
-    taken: list[tuple[Floats, float]] = []
+    taken: list[View] = []
     refused: list[dict[str, str]] = []
     with Engine(config.model, config.vision) as engine:
         floor = engine.manifest.quality.minimum.access
@@ -45,34 +49,57 @@ def run(args: argparse.Namespace, output: Output) -> int:
             try:
                 taken.append(_view(engine, path, floor))
             except (ImageError, NoUsableFace) as fault:
-                refused.append({"image": str(path), "reason": str(fault)})
+                reason = str(fault).removeprefix(f"{path}: ")
+                refused.append({"image": str(path), "reason": reason})
         model = engine.identity
     if not taken:
-        raise NoUsableFace("; ".join(f"{r['image']}: {r['reason']}" for r in refused))
+        raise NoUsableFace("\n".join(f"{r['image']}: {r['reason']}" for r in refused))
     gallery = Gallery(config.gallery.path, key)
     gallery.open()
     try:
+        new = _new(gallery, args.person_id, model, taken)
         gallery.add_many(
             [
                 Enrolment(args.person_id, embedding, model, quality, "photo", args.name)
-                for embedding, quality in taken
+                for embedding, quality in new or (taken[:1] if args.name else [])
             ],
             limit=config.gallery.templates_per_person,
         )
     finally:
         gallery.close()
-    told = {"person_id": args.person_id, "enrolled": len(taken), "refused": refused, "model": model}
+    known = len(taken) - len(new)
+    told = {
+        "person_id": args.person_id,
+        "enrolled": len(new),
+        "known": known,
+        "refused": refused,
+        "model": model,
+    }
     output.result(
         told,
         [
-            f"{args.person_id}: {len(taken)} of {len(args.images)} images enrolled",
+            f"{args.person_id}: {len(new)} of {len(args.images)} images enrolled"
+            + (f", {known} known already" if known else ""),
             *(f"refused {r['image']}: {r['reason']}" for r in refused),
         ],
     )
     return 0
 
 
-def _view(engine: Engine, path: Path, floor: float) -> tuple[Floats, float]:
+def _new(gallery: Gallery, person_id: str, model: str, views: list[View]) -> list[View]:
+    """The views that the gallery has not got: photos given again must not oust other ones."""
+    index = gallery.index(model, len(views[0][0]))
+    new: list[View] = []
+    for view in views:
+        mates = index.search(view[0], _MATES).candidates
+        known = [mate.similarity for mate in mates if mate.person_id == person_id]
+        known += [float(view[0] @ other) for other, _ in new]
+        if max(known, default=0.0) < _SAME_PHOTO:
+            new.append(view)
+    return new
+
+
+def _view(engine: Engine, path: Path, floor: float) -> View:
     found = engine.extract(read_image(path))
     if Defect.SEVERAL_FACES in found.defects:
         raise NoUsableFace("several faces; crop the photo to the one person")

@@ -7,17 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 from edged.camera.images import read_image
 from edged.cli.output import add_config, add_json, model_settings
+from edged.errors import NoUsableFace
 from edged.service.engine import Engine, Extraction
 
 if TYPE_CHECKING:
     import argparse
 
     from edged.cli.output import Output
+    from edged.types import Image
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("extract", help="embed the face of an image and score the view")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     command.add_argument("image", type=Path)
     add_config(command, required=False)
     add_json(command)
@@ -28,9 +29,17 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """Print the embedding and how far the view can be trusted."""
     image = read_image(args.image)
     with Engine(*model_settings(args)) as engine:
-        described = describe(engine, engine.extract(image))
+        described = describe(engine, find(engine, image, args.image))
     output.result(described, lines(described))
     return 0
+
+
+def find(engine: Engine, image: Image, path: Path) -> Extraction:
+    """The face of an image file; raises NoUsableFace, which names the file."""
+    try:
+        return engine.extract(image)
+    except NoUsableFace as fault:
+        raise NoUsableFace(f"{path}: {fault}") from fault
 
 
 def describe(engine: Engine, found: Extraction, *, feature: bool = True) -> dict[str, Any]:

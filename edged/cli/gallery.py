@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from edged.cli.output import add_config, add_json
+from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import GalleryError
 from edged.gallery.store import Gallery
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from edged.config.schema import Config
 
 
-def add(commands: Any) -> None:
-    """Add the command and its own subcommands."""
-    command = commands.add_parser("gallery", help="look after the people who are enrolled")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its actions and their arguments."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (
         ("init", init, "make the key file (if it is missing) and an empty gallery"),
@@ -30,7 +29,7 @@ def add(commands: Any) -> None:
     ):
         action = actions.add_parser(name, help=text)
         if name == "remove":
-            action.add_argument("person_id")
+            action.add_argument("person_id", type=person_id)
         add_config(action, required=True)
         add_json(action)
         action.set_defaults(run=run)

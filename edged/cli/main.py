@@ -1,79 +1,120 @@
 """The `edged` command: one file a subcommand, all with --json.
 
-Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 3 no usable face.
+Exit codes: 0 done, 1 failed, 2 bad usage, configuration or input, 3 no usable face.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
 
 from edged import __version__
-from edged.cli import (
-    bench,
-    check,
-    compare,
-    demo,
-    doctor,
-    door,
-    enrol,
-    extract,
-    gallery,
-    model,
-    run,
-)
-from edged.cli.output import Output
+from edged.cli.output import BadUsage, Output
 from edged.errors import (
     BrokerError,
+    BundleError,
     ConfigError,
     EdgedError,
     ImageError,
     KeyUnavailable,
     NoUsableFace,
+    WrongKey,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, FAILED, BAD_USAGE, NO_FACE = 0, 1, 2, 3
-_COMMANDS = (run, check, demo, doctor, extract, compare, enrol, gallery, model, door, bench)
+DONE, FAILED, BAD_INPUT, NO_FACE, INTERRUPTED = 0, 1, 2, 3, 130
+_MENDED_BY_HAND = (
+    BadUsage,
+    BrokerError,
+    BundleError,
+    ConfigError,
+    ImageError,
+    KeyUnavailable,
+    WrongKey,
+)
+_COMMANDS = {
+    "run": "run the terminal until SIGTERM",
+    "check": "check a configuration by opening everything",
+    "demo": "watch a terminal do its job",
+    "doctor": "examine this machine and say what to do",
+    "extract": "embed the face of an image and score the view",
+    "compare": "compare the faces of two images (1:1)",
+    "enrol": "enrol a person from photos",
+    "gallery": "look after the people who are enrolled",
+    "model": "look at a model bundle",
+    "door": "put the relay to rest while edged is not running",
+    "bench": "measure this machine",
+}
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line."""
-    top = argparse.ArgumentParser(
+class _Parser(argparse.ArgumentParser):
+    """Says bad usage as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        raise BadUsage(f"{message}; see `{self.prog} --help`")
+
+
+def parser(argv: Sequence[str]) -> argparse.ArgumentParser:
+    """The command line; only the commands that `argv` names are loaded, for a quick answer.
+
+    `edged door rest` after a crash must not wait for what other commands need.
+    """
+    top = _Parser(
         prog="edged", description="A face-recognition door terminal that knows when it cannot know."
     )
     top.add_argument("--version", action="version", version=f"edged {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in _COMMANDS:
-        command.add(commands)
+    for name, text in _COMMANDS.items():
+        command = commands.add_parser(name, help=text)
+        if name in argv:
+            import_module(f"edged.cli.{name}").add(command)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    args = parser().parse_args(argv)
-    output = Output(as_json=args.json)
+    argv = sys.argv[1:] if argv is None else argv
+    output = Output(as_json="--json" in argv)
     try:
+        args = parser(argv).parse_args(argv)
+        output.as_json = args.json
         return int(args.run(args, output))
     except NoUsableFace as fault:
         output.fault(str(fault), "no_usable_face")
         return NO_FACE
-    except (ConfigError, KeyUnavailable, BrokerError, ImageError) as fault:
+    except _MENDED_BY_HAND as fault:
         output.fault(str(fault), "bad_input")
-        return BAD_USAGE
+        return BAD_INPUT
     except EdgedError as fault:
         output.fault(str(fault), "failed")
         return FAILED
     except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+        return INTERRUPTED
+    except BrokenPipeError:  # whoever read what we write has gone, as `head` does
         return FAILED
 
 
 def entry_point() -> None:
     """What the installed script calls."""
-    sys.exit(main())
+    if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in this locale
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        sys.exit(main())
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """What nobody reads is dropped; the interpreter would complain of it on its way out."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

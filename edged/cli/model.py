@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from edged.config.schema import Model
 
 
-def add(commands: Any) -> None:
-    """Add the command and its own subcommands."""
-    command = commands.add_parser("model", help="look at a model bundle")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its actions and their arguments."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (
         ("info", info, "what a bundle is, where it comes from and how it decides"),

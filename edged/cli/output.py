@@ -2,41 +2,74 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.config.load import load
-from edged.config.schema import Model, Vision
+from edged.errors import EdgedError, GalleryError
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Iterable
+    from typing import TextIO
+
+    from edged.config.schema import Model, Vision
+
+
+class BadUsage(EdgedError):
+    """The command line asks for what cannot be."""
 
 
 class Output:
-    """Writes results to stdout and faults to stderr; with JSON both are one document a line."""
+    """Results to stdout, faults to stderr; with JSON either is one document on stdout."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
     def result(self, data: dict[str, Any], lines: Iterable[str]) -> None:
-        """The command's result, as JSON or as lines."""
-        if self.as_json:
-            sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
-        else:
-            for line in lines:
-                sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        """The command's result, as JSON or as lines.
+
+        Raises:
+            BrokenPipeError: whoever reads them has gone.
+            EdgedError: they cannot be written, for instance to a full disk.
+        """
+        text = _document(data) if self.as_json else "".join(f"{line}\n" for line in lines)
+        _tell(sys.stdout, text)
+
+    def say(self, line: str) -> None:
+        """What happens on the way to the result; with JSON it goes to stderr. See `result`."""
+        _tell(sys.stderr if self.as_json else sys.stdout, line + "\n")
 
     def fault(self, text: str, code: str) -> None:
         """Why the command did not do its work."""
+        lines = text.splitlines()
         if self.as_json:
-            document = {"error": code, "text": text, "problems": text.splitlines()}
-            sys.stdout.write(json.dumps(document, ensure_ascii=False) + "\n")
-        else:
-            sys.stderr.write("".join(f"edged: {line}\n" for line in text.splitlines()))
+            with suppress(OSError):
+                _write(sys.stdout, _document({"error": code, "text": text, "problems": lines}))
+                return
+        with suppress(OSError):
+            _write(sys.stderr, "".join(f"edged: {line}\n" for line in lines))
+
+
+def _document(data: dict[str, Any]) -> str:
+    return json.dumps(data, allow_nan=False) + "\n"  # ASCII, so that every locale can carry it
+
+
+def _tell(stream: TextIO | None, text: str) -> None:
+    try:
+        _write(stream, text)
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        raise EdgedError(f"the result cannot be written: {fault.strerror}") from fault
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is not None:  # None: the process was started with it closed
+        stream.write(text)
+        stream.flush()
 
 
 def add_json(command: argparse.ArgumentParser) -> None:
@@ -53,7 +86,28 @@ def add_config(command: argparse.ArgumentParser, *, required: bool) -> None:
 
 def model_settings(args: argparse.Namespace) -> tuple[Model, Vision]:
     """The settings of the networks: the configuration's, or the defaults."""
+    from edged.config.load import load
+    from edged.config.schema import Model, Vision
+
     if args.config is None:
         return Model(), Vision()
     config = load(args.config)
     return config.model, config.vision
+
+
+def person_id(text: str) -> str:
+    """A person's id as an argument; refused before anything is opened."""
+    from edged.gallery.people import check_id
+
+    try:
+        check_id(text)
+    except GalleryError as fault:
+        raise argparse.ArgumentTypeError(str(fault)) from fault
+    return text
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 as an argument."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("expected a whole number from 1")
+    return int(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edged.cli.output import add_config, add_json
 from edged.config.load import load
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
 
 
-def add(commands: Any) -> None:
-    """Add the command."""
-    command = commands.add_parser("run", help="run the terminal until SIGTERM")
+def add(command: argparse.ArgumentParser) -> None:
+    """Its arguments."""
     add_config(command, required=True)
     add_json(command)
     command.set_defaults(run=run)
