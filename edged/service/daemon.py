@@ -16,7 +16,7 @@ from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
-from edged.errors import RuntimeFault, StorageError
+from edged.errors import DoorError, RuntimeFault, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.catalogue import Reply
@@ -30,6 +30,7 @@ from edged.service.notify import notify, watchdog_interval_s
 from edged.service.policy import make_policy
 from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
+from edged.service.watch import Watch
 from edged.vault.keys import load_key
 
 if TYPE_CHECKING:
@@ -91,13 +92,15 @@ class Daemon:
 
         key = load_key(config.key)
         self._outbox = Outbox(config.events.path, key, config.events.capacity)
-        stack.callback(self._outbox.close)
-        self._outbox.open()
-        self._journal = Journal(self._outbox, self._state)
-
         self._gallery = Gallery(config.gallery.path, key)
+        stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
+        # What exists judges the key before it makes a file that only a wrong one would open.
+        if config.gallery.path.exists():
+            self._gallery.open()
+        self._outbox.open()
         self._gallery.open()
+        self._journal = Journal(self._outbox, self._state)
 
         self._engine = Engine(config.model, config.vision)
         stack.callback(self._engine.close)
@@ -187,6 +190,8 @@ class Daemon:
                 if self._mailbox.closed:
                     self._ended = True
                     return
+                self._terminal.idle()
+                self._beat += 1
                 continue
             try:
                 self._terminal.process(frame, vision)
@@ -206,7 +211,7 @@ class Daemon:
         delay_s = 0.5
         while not self._stop.wait(delay_s):
             self._beat += 1
-            delay_s = min(delay_s * 2, 30.0)
+            delay_s = min(delay_s * 2, 5.0)  # well within WatchdogSec
             try:
                 self._engine.close()
                 self._engine.open()
@@ -223,20 +228,17 @@ class Daemon:
         started_s = time.monotonic()
         interval_s = watchdog_interval_s()
         ready = False
-        last_beat, last_beat_s = -1, started_s
+        watch = Watch(started_s)
         while not self._stop.wait(_TICK_S if ready else 0.02):
             now_s = time.monotonic()
-            beat = self._beat + self._camera.beat
-            if beat != last_beat:
-                last_beat, last_beat_s = beat, now_s
-                if interval_s is not None:
-                    notify("WATCHDOG=1")
+            if watch.look(now_s, self._beat, self._camera.beat) and interval_s is not None:
+                notify("WATCHDOG=1")
             camera_gone = self._camera.state.status == "lost"
             if not ready and (self._frames or camera_gone or now_s - started_s > _FIRST_FRAME_S):
                 ready = True
                 notify("READY=1")
                 log.info("ready after %.2f s", now_s - started_s)
-            if now_s - last_beat_s > _STALLED_S:
+            if now_s - watch.moved_s > _STALLED_S:
                 if self._state.degrade("pipeline", "no frame was processed for some time"):
                     log.error("the pipeline stands still")
             elif self._state.restore("pipeline"):
@@ -300,7 +302,11 @@ class Daemon:
         )
         if event is None and self._config.events.on_write_failure == "deny":
             return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
-        self._door.pulse(args.duration_s)
+        try:
+            self._door.pulse(args.duration_s)
+        except DoorError as fault:
+            self._journal.record("door.fault", reason=str(fault), command=context.id)
+            raise
         return Reply()
 
     def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:
@@ -314,5 +320,4 @@ class Daemon:
         )
         if not self._terminal.request_enrolment(request):
             return Reply("refused", "enrolment_running", "another enrolment is under way")
-        self._journal.record("enrol.started", person_id=args.person_id, command=context.id)
         return Reply(text="waiting for the person")

@@ -118,8 +118,8 @@ class Engine:
         height, width = image.shape[:2]
         shrink = min(1.0, _LARGEST_SIDE_PX / max(height, width))
         if shrink < 1.0:
-            image = cv2.resize(image, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-            height, width = image.shape[:2]
+            width, height = max(1, round(shrink * width)), max(1, round(shrink * height))
+            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
         smallest = max(24, max(height, width) // _SHARE_OF_SIDE)
         found = self.detector(smallest).detect(image)
         if not found:

@@ -18,6 +18,8 @@ class State:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        # one teller at a time: else an older document could be told after a newer one
+        self._telling = threading.RLock()
         self._facts: dict[str, Any] = {}
         self._degraded: dict[str, str] = {}
         self.on_change: Callable[[], None] = lambda: None
@@ -27,8 +29,7 @@ class State:
         with self._lock:
             changed = any(self._facts.get(name, ...) != value for name, value in facts.items())
             self._facts.update(facts)
-        if changed:
-            self.on_change()
+        self._tell(changed)
 
     def degrade(self, part: str, reason: str) -> bool:
         """Note that a part does not work; True when that is news."""
@@ -36,16 +37,14 @@ class State:
             news = part not in self._degraded
             changed = self._degraded.get(part) != reason
             self._degraded[part] = reason
-        if changed:
-            self.on_change()
+        self._tell(changed)
         return news
 
     def restore(self, part: str) -> bool:
         """Note that a part works; True when that is news."""
         with self._lock:
             news = self._degraded.pop(part, None) is not None
-        if news:
-            self.on_change()
+        self._tell(news)
         return news
 
     @property
@@ -58,3 +57,8 @@ class State:
         """The facts and the degraded parts, fit for JSON."""
         with self._lock:
             return {**self._facts, "degraded": dict(self._degraded)}
+
+    def _tell(self, changed: bool) -> None:
+        if changed:
+            with self._telling:
+                self.on_change()

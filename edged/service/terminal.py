@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.enrolment import Enrolment, Progress
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_BLIND_S = 2.0  # without a frame for this long, whoever stands there now may be somebody else
+
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentRequest:
@@ -38,6 +41,12 @@ class EnrolmentRequest:
     views: int
     timeout_s: float
     command_id: str
+    asked_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its time is up, also while no frame comes."""
+        return time.monotonic() - self.asked_s >= self.timeout_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +99,7 @@ class Terminal:
         self._enrolment: Enrolment | None = None
         self._views: list[tuple[Floats, float]] = []
         self._display = Display(Phase.IDLE)
+        self._frame_s = float("-inf")
 
     @property
     def enrolling(self) -> bool:
@@ -102,6 +112,10 @@ class Terminal:
         with self._lock:
             if self._request is not None:
                 return False
+            # on the record before it can be completed
+            self._journal.record(
+                "enrol.started", person_id=request.person_id, command=request.command_id
+            )
             self._request = request
             return True
 
@@ -111,6 +125,7 @@ class Terminal:
         Raises:
             RuntimeFault: an inference runtime failed; `vision` must be reopened.
         """
+        self._after_a_gap(frame.t_s)
         request = self._request
         wants = request is not None or self._presentation.wants_evidence
         with self._metrics.stage("observe"):
@@ -120,6 +135,22 @@ class Terminal:
         else:
             self._decide(observation)
         return observation
+
+    def idle(self) -> None:
+        """No frame came for a while: whoever comes hours later is not who was to be enrolled."""
+        request = self._request
+        if request is not None and request.overdue:
+            self._finish_enrolment(request, "no image came in time; see the camera")
+
+    def _after_a_gap(self, t_s: float) -> None:
+        gap_s, self._frame_s = t_s - self._frame_s, t_s
+        if gap_s <= max(_BLIND_S, self._config.decision.gone_after_s):
+            return
+        self._presentation.reset()
+        self._evidence.clear()
+        request = self._request
+        if request is not None and (self._views or request.overdue):
+            self._finish_enrolment(request, "no image came for a while; see the camera")
 
     def _decide(self, observation: Observation) -> None:
         match = self._match(observation) if self._presentation.usable(observation) else None

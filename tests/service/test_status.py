@@ -1,0 +1,59 @@
+"""What the terminal says of itself, retained at the broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edged import __version__
+from tests.service.kit import Site, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.service.kit import Door, Views
+
+
+def last_retained(port: int, topic: str) -> dict[str, object]:
+    """What somebody hears who subscribes only now."""
+    with Site(port) as late:
+        return wait(lambda: [m for m in late.heard if m.retained and m.topic == topic])[0].content
+
+
+def test_who_subscribes_late_hears_status_and_state(door: Door, views: Views) -> None:
+    status = last_retained(door.site.port, "status")
+    assert (status["status"], status["software"]) == ("online", __version__)
+    state = last_retained(door.site.port, "state")
+    assert state["degraded"] == {}
+    assert state["model"] == status["model"] == views.model
+    assert state["door"] == {"mode": "normal", "relay": "rest", "contact": None}
+
+
+def test_the_state_follows_the_gallery(door: Door, views: Views) -> None:
+    before = door.site.state
+    assert before["gallery"]["people"] == before["gallery"]["templates"] == 1
+    assert before["decision"]["threshold"] > before["decision"]["review"]
+    door.terminal.enrol(views)
+    wait(lambda: door.site.state["gallery"]["templates"] == 4)
+    after = door.site.state
+    assert after["gallery"]["people"] == 2
+    assert after["gallery"]["revision"] == before["gallery"]["revision"] + 3
+    assert after["decision"]["implied_fpir"] > before["decision"]["implied_fpir"]
+    with door.terminal.gallery() as gallery:
+        assert after["gallery"]["revision"] == gallery.revision
+
+
+def test_the_broker_tells_when_the_terminal_was_killed(open_door: Callable[..., Door]) -> None:
+    door = open_door()
+    door.terminal.kill()
+    assert door.site.status("offline")["reason"] == "connection lost"
+
+
+@pytest.mark.parametrize("broken", ["allow_unsigned"])
+def test_an_installation_that_is_not_safe_says_so(
+    open_door: Callable[..., Door], broken: str
+) -> None:
+    mqtt = {"host": "127.0.0.1", "commands": {"allow_unsigned": True}}
+    door = open_door(mqtt=mqtt)
+    assert "unsigned" in wait(lambda: door.site.state.get("degraded", {}).get("commands"))
