@@ -214,7 +214,7 @@ def _kinds(report: Report) -> str:
             "1e-4 against clean frontal photos; and what each profile sends back for a retake "
             f"({profiles}). Ordinary indoor webcam frames pass every profile. A moderately "
             "blurred, dim or half-hidden face is really matched about as often as its quality "
-            "says; the strict profile sends most of them back, the others many of them."
+            "says; the access and the strict profile send about half of them back."
         )
     }
 {_table(names, rows)}"""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from training.detect import Floats
 
-MINIMUM = {"attendance": 0.40, "access": 0.50, "high_security": 0.65}
-BANDS = (0.0, 0.4, 0.5, 0.65, 0.85, 1.0)
+MINIMUM = {"attendance": 0.40, "access": 0.60, "high_security": 0.65}
+BANDS = (0.0, 0.4, 0.6, 0.65, 0.85, 1.0)
 
 
 @dataclass(frozen=True)
