@@ -13,6 +13,7 @@ from edged.config.schema import Config
 from edged.errors import ConfigError
 
 _LARGEST_FILE = 1_000_000
+_NAMES_OR_PATHS = ("bundle", "detector", "source")
 _DEEPEST = 20
 _MOST_VALUES = 20_000
 Path_ = tuple[str | int, ...]
@@ -214,6 +215,11 @@ def _line_of(problem: str) -> tuple[int, int]:
     return (numbers[0], numbers[1]) if len(numbers) > 1 else (0, 0)
 
 
+def _is_below(folder: Path, name: str) -> bool:
+    """Whether a setting that may be a name or a path means something beside the file."""
+    return not Path(name).is_absolute() and "://" not in name and (folder / name).exists()
+
+
 def _anchored(settings: T, folder: Path) -> T:
     """Make every relative path of the settings absolute."""
     changes: dict[str, Any] = {}
@@ -221,6 +227,8 @@ def _anchored(settings: T, folder: Path) -> T:
         value = getattr(settings, name)
         if isinstance(value, Path) and not value.is_absolute():
             changes[name] = folder / value
+        elif isinstance(value, str) and name in _NAMES_OR_PATHS and _is_below(folder, value):
+            changes[name] = str(folder / value)
         elif isinstance(value, BaseModel):
             changes[name] = _anchored(value, folder)
     return settings.model_copy(update=changes) if changes else settings
