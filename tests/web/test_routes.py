@@ -97,7 +97,7 @@ def test_the_page_needs_nothing_from_elsewhere_and_keeps_nothing(browser: Browse
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:8480", "127.0.0.1:80"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "localhost:8480", "127.0.0.1:80"])
 def test_the_terminal_itself_is_served(browser: Browser, host: str) -> None:
     assert browser.get("/state", Host=host).status == 200
 
