@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.camera.images import read_image
+from edged.cli.gallery import opened
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import ImageError, NoUsableFace
 from edged.gallery.people import Enrolment
-from edged.gallery.store import Gallery
 from edged.service.engine import Engine
 from edged.types import Defect
-from edged.vault.keys import load_key
 
 if TYPE_CHECKING:
     import argparse
 
     from edged.cli.output import Output
+    from edged.gallery.store import Gallery
     from edged.types import Floats
 
     View = tuple[Floats, float]  # an embedding and its quality
@@ -40,23 +40,20 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:
     """Enrol what can be enrolled; images that cannot are named with the reason."""
     config = load(args.config)
-    key = load_key(config.key)
     taken: list[View] = []
     refused: list[dict[str, str]] = []
-    with Engine(config.model, config.vision) as engine:
-        floor = engine.manifest.quality.minimum.access
-        for path in args.images:
-            try:
-                taken.append(_view(engine, path, floor))
-            except (ImageError, NoUsableFace) as fault:
-                reason = str(fault).removeprefix(f"{path}: ")
-                refused.append({"image": str(path), "reason": reason})
-        model = engine.identity
-    if not taken:
-        raise NoUsableFace("\n".join(f"{r['image']}: {r['reason']}" for r in refused))
-    gallery = Gallery(config.gallery.path, key)
-    gallery.open()
-    try:
+    with opened(config) as gallery:
+        with Engine(config.model, config.vision) as engine:
+            floor = engine.manifest.quality.minimum.access
+            for path in args.images:
+                try:
+                    taken.append(_view(engine, path, floor))
+                except (ImageError, NoUsableFace) as fault:
+                    reason = str(fault).removeprefix(f"{path}: ")
+                    refused.append({"image": str(path), "reason": reason})
+            model = engine.identity
+        if not taken:
+            raise NoUsableFace("\n".join(f"{r['image']}: {r['reason']}" for r in refused))
         new = _new(gallery, args.person_id, model, taken)
         gallery.add_many(
             [
@@ -65,8 +62,6 @@ def run(args: argparse.Namespace, output: Output) -> int:
             ],
             limit=config.gallery.templates_per_person,
         )
-    finally:
-        gallery.close()
     known = len(taken) - len(new)
     told = {
         "person_id": args.person_id,

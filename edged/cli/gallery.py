@@ -36,7 +36,8 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def _opened(config: Config) -> Iterator[Gallery]:
+def opened(config: Config) -> Iterator[Gallery]:
+    """The gallery of this configuration, for the length of a block."""
     gallery = Gallery(config.gallery.path, load_key(config.key))
     gallery.open()
     try:
@@ -54,7 +55,7 @@ def init(args: argparse.Namespace, output: Output) -> int:
         made.append(str(config.key.file))
     if not config.gallery.path.exists():
         made.append(str(config.gallery.path))
-    with _opened(config) as gallery:
+    with opened(config) as gallery:
         people = len(gallery.people())
     output.result(
         {"made": made, "people": people},
@@ -65,7 +66,7 @@ def init(args: argparse.Namespace, output: Output) -> int:
 
 def show(args: argparse.Namespace, output: Output) -> int:
     """Who is enrolled, with how many templates of which model."""
-    with _opened(load(args.config)) as gallery:
+    with opened(load(args.config)) as gallery:
         people = gallery.people()
         revision = gallery.revision
     listed = [
@@ -88,7 +89,7 @@ def show(args: argparse.Namespace, output: Output) -> int:
 
 def remove(args: argparse.Namespace, output: Output) -> int:
     """Remove a person; a running terminal follows within a second."""
-    with _opened(load(args.config)) as gallery:
+    with opened(load(args.config)) as gallery:
         if not gallery.remove(args.person_id):
             raise GalleryError(
                 f"nobody is enrolled as {args.person_id!r}; see `edged gallery list`"

@@ -35,7 +35,8 @@ class _Document:
             self.problems.append(self._syntax(fault))
             return
         except yaml.YAMLError as fault:
-            self.problems.append(f"{name}:1:1: (file): not readable as YAML: {fault}")
+            why = " ".join(str(fault).split())  # a reader's complaint has several lines
+            self.problems.append(f"{name}:1:1: (file): not readable as YAML: {why}")
             return
         except RecursionError:
             self.problems.append(f"{name}:1:1: (file): nested too deeply")

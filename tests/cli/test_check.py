@@ -1,0 +1,171 @@
+"""`edged check`, `doctor` and `door rest`: what an installer is told before the first start."""
+
+from __future__ import annotations
+
+import secrets
+
+import pytest
+
+from tests.cli.conftest import PORTRAIT
+from tests.mosquitto import free_port
+
+KEY_PEM = (
+    "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n"
+    "-----END PUBLIC KEY-----\n"
+)
+
+
+def line_of(site, setting):
+    lines = site.config.read_text().splitlines()
+    return 1 + next(n for n, line in enumerate(lines) if line.strip().startswith(f"{setting}:"))
+
+
+def found(ran, part):
+    return [one for one in ran.json["findings"] if one["part"] == part]
+
+
+def test_a_good_configuration_passes(edged, site):
+    ran = edged("check", "-c", site.config)
+    assert (ran.code, ran.err) == (0, "")
+    assert "the terminal can start" in ran.out
+    told = edged("check", "-c", site.config, "--json")
+    assert told.json == {"ok": True, "config": str(site.config)}
+    assert site.door_record[-1] == "rest"
+
+
+def test_everything_that_is_wrong_is_told_at_once_with_its_place(edged, site):
+    site.key.write_text(secrets.token_hex(32))
+    site.configure(
+        camera={"driver": "opencv", "source": "/dev/video-none"},
+        door={"driver": "simulated", "record": "/proc/none/door.jsonl"},
+        model={"bundle": "none-such"},
+        mqtt={
+            "host": "127.0.0.1",
+            "password_file": "none.password",
+            "tls": {"ca_file": "none.pem"},
+            "commands": {
+                "keys": [
+                    {"id": "a", "roles": ["operator"], "public_key": "-----BEGIN PUBLIC KEY-----"}
+                ]
+            },
+        },
+    )
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    problems = ran.err.splitlines()
+    expected = {
+        "gallery.path": ("path", 3, "key"),
+        "model": ("model", 1, "none-such"),
+        "door": ("door", 1, "/proc/none"),
+        "camera": ("camera", 1, "/dev/video-none"),
+        "mqtt.password_file": ("password_file", 3, "none.password"),
+        "mqtt.tls": ("tls", 3, "none.pem"),
+        "mqtt.commands.keys": ("keys", 5, "openssl"),
+    }
+    assert len(problems) == len(expected)
+    for (setting, (name, column, word)), line in zip(expected.items(), problems, strict=True):
+        place = f"edged: {site.config}:{line_of(site, name)}:{column}: {setting}: "
+        assert line.startswith(place)
+        assert word in line
+    told = edged("check", "-c", site.config, "--json")
+    assert (told.code, told.json["error"]) == (2, "bad_input")
+    assert told.json["problems"] == [line.removeprefix("edged: ") for line in problems]
+
+
+def test_a_key_that_others_can_read_and_a_missing_one_are_told(edged, site):
+    site.key.chmod(0o640)
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    assert f"edged.yaml:{line_of(site, 'key')}:1: key: " in ran.err
+    assert "chmod 600" in ran.err
+    site.key.unlink()
+    assert "edged gallery init" in edged("check", "-c", site.config).err
+
+
+@pytest.mark.parametrize(
+    ("spoil", "expected"),
+    [
+        (lambda text: text + "\tx: 1\n", "a tab cannot indent YAML"),
+        (lambda text: text + "site: b\n", "site: given twice (first in line 1)"),
+        (lambda text: text + "galery: {}\n", "did you mean gallery?"),
+        (lambda text: text + "vision: {near_face_ms: 3}\n", "did you mean near_face_px?"),
+        (lambda text: text.replace("driver: replay", "driver: eye"), "unknown driver (got 'eye')"),
+        (lambda text: "", "found nothing"),
+        (lambda text: "\0", "(file)"),
+    ],
+)
+@pytest.mark.parametrize("command", ["check", "doctor", "run", "gallery list", "door rest"])
+def test_a_file_that_is_no_configuration_stops_every_command(edged, bare, spoil, expected, command):
+    bare.config.write_text(spoil(bare.config.read_text()))
+    ran = edged(*command.split(), "-c", bare.config)
+    assert (ran.code, ran.out) == (2, "")
+    assert expected in ran.err
+    assert all(line.startswith(f"edged: {bare.config}:") for line in ran.err.splitlines())
+
+
+def test_a_configuration_that_is_missing_or_not_given_is_bad_usage(edged, tmp_path):
+    ran = edged("check", "-c", tmp_path / "none.yaml")
+    assert ran.code == 2
+    assert "No such file" in ran.err
+    assert edged("check").code == 2
+
+
+def test_an_unreachable_broker_is_told_by_the_doctor_and_stops_nothing(edged, site):
+    site.configure(mqtt={"host": "127.0.0.1", "port": free_port()})
+    assert edged("check", "-c", site.config).code == 0
+    ran = edged("doctor", "--json", "-c", site.config)
+    assert ran.code == 1
+    assert ran.json["ok"] is False
+    (broker,) = found(ran, "broker")
+    assert broker["status"] == "problem"
+    assert "cannot be reached" in broker["text"]
+    assert broker["advice"]
+
+
+def test_the_doctor_sees_a_broker_that_answers(edged, site, mosquitto):
+    site.configure(mqtt={"host": "127.0.0.1", "port": mosquitto.port})
+    (broker,) = found(edged("doctor", "--json", "-c", site.config), "broker")
+    assert broker["status"] == "ok"
+
+
+def test_the_doctor_looks_at_every_part(edged, site):
+    ran = edged("doctor", "--json", "-c", site.config)
+    parts = {one["part"]: one for one in ran.json["findings"]}
+    assert set(parts) == {
+        "edged", "runtime", "model", "camera", "gpio", "clock", "key", "broker"
+    }  # fmt: skip
+    assert parts["model"]["status"] == "ok"
+    assert found(ran, "camera")[-1]["text"].startswith(str(PORTRAIT))
+    site.key.unlink()
+    site.configure(camera={"driver": "replay", "source": "none.mp4"}, model={"bundle": "none"})
+    ill = edged("doctor", "--json", "-c", site.config)
+    assert ill.code == 1
+    bad = {one["part"] for one in ill.json["findings"] if one["status"] == "problem"}
+    assert {"model", "camera", "key"} <= bad
+
+
+def test_the_doctor_works_without_a_configuration(edged):
+    ran = edged("doctor")
+    assert ran.code in (0, 1)  # a machine may have devices that this user cannot use
+    assert "give -c FILE" in ran.out
+    assert "model" in ran.out
+
+
+def test_the_relay_is_put_to_rest(edged, bare):
+    ran = edged("door", "rest", "-c", bare.config, "--json")
+    assert ran.json == {"relay": "rest"}
+    assert set(bare.door_record) == {"rest"}
+    assert edged("door", "rest", "-c", bare.config).out == "the relay is at rest\n"
+
+
+def test_a_relay_that_cannot_be_driven_fails(edged, bare):
+    bare.configure(door={"driver": "gpio", "chip": "/dev/gpiochip-none"})
+    ran = edged("door", "rest", "-c", bare.config)
+    assert ran.code == 1
+    assert "gpiochip-none" in ran.err
+
+
+def test_signing_keys_are_read_by_check(edged, site):
+    commands = {"keys": [{"id": "a", "roles": ["operator"], "public_key": KEY_PEM}]}
+    site.configure(mqtt={"host": "127.0.0.1", "port": free_port(), "commands": commands})
+    assert edged("check", "-c", site.config).code == 0
