@@ -32,6 +32,8 @@ from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
 from edged.service.watch import Watch
 from edged.vault.keys import load_key
+from edged.web.screen import Screen
+from edged.web.view import ScreenView
 
 if TYPE_CHECKING:
     from edged.camera.base import CameraState
@@ -59,6 +61,7 @@ class Daemon:
         self._mailbox: Mailbox[Frame] = Mailbox()
         self._state = State()
         self._metrics = Metrics()
+        self._screen: Screen | None = None
 
     def run(self) -> int:
         """Run until SIGTERM, SIGINT or the end of a recording; returns the exit code.
@@ -121,12 +124,19 @@ class Daemon:
             metrics=self._metrics,
             on_display=self._display,
         )
+        self._open_screen(stack)
         self._state.set(software=__version__, model=self._engine.identity)
         self._refresh_facts()
         self._open_link(stack)
         self._journal.record("terminal.started", software=__version__, model=self._engine.identity)
         stack.callback(self._say_stopping)
         self._open_threads(stack)
+
+    def _open_screen(self, stack: ExitStack) -> None:
+        if self._config.web is not None:
+            self._screen = Screen(self._config.web, self._state.document, self._metrics.prometheus)
+            stack.callback(self._screen.close)
+            self._screen.open()
 
     def _open_link(self, stack: ExitStack) -> None:
         settings = self._config.mqtt
@@ -295,6 +305,10 @@ class Daemon:
 
     def _display(self, display: Display) -> None:
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
+        if self._screen is not None:
+            shown = display.instruction.value if display.instruction else None
+            view = ScreenView(display.phase.value, shown, display.enrolling, display.views)
+            self._screen.show(view)
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
         event = self._journal.record(

@@ -48,3 +48,15 @@ class Metrics:
                 "p95": round(ordered[min(len(ordered) - 1, len(ordered) * 95 // 100)] * 1e3, 3),
             }
         return result
+
+    def prometheus(self) -> str:
+        """Everything in Prometheus' text form."""
+        lines = ["# TYPE edged_count counter"]
+        lines += [f'edged_count{{what="{name}"}} {n}' for name, n in sorted(self.counts().items())]
+        lines.append("# TYPE edged_stage_milliseconds gauge")
+        lines += [
+            f'edged_stage_milliseconds{{stage="{stage}",quantile="{quantile}"}} {value}'
+            for stage, row in sorted(self.stages_ms().items())
+            for quantile, value in (("0.5", row["p50"]), ("0.95", row["p95"]))
+        ]
+        return "\n".join(lines) + "\n"
