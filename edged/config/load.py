@@ -218,7 +218,8 @@ def _line_of(problem: str) -> tuple[int, int]:
 
 def _is_below(folder: Path, name: str) -> bool:
     """Whether a setting that may be a name or a path means something beside the file."""
-    return not Path(name).is_absolute() and "://" not in name and (folder / name).exists()
+    # Without a slash it is a name: a folder that happens to be called "mtcnn" changes nothing.
+    return "/" in name and not Path(name).is_absolute() and (folder / name).exists()
 
 
 def _anchored(settings: T, folder: Path) -> T:

@@ -40,10 +40,11 @@ def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
 
 def test_what_may_be_a_name_or_a_path_is_a_path_where_it_exists(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
+    (tmp_path / "mtcnn").mkdir()
     (tmp_path / "walk.mp4").touch()
     file = tmp_path / "edged.yaml"
     file.write_text(
-        GOOD.replace("source: 0", "source: walk.mp4") + "model: {bundle: mine, detector: mtcnn}\n"
+        GOOD.replace("source: 0", "source: ./walk.mp4") + "model: {bundle: ./mine, detector: mtcnn}\n"
     )
     config = load(file)
     assert config.camera.source == str(tmp_path / "walk.mp4")
