@@ -1,0 +1,126 @@
+"""What is handed to systemd is understood by systemd, and the example by edged."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+
+from edged.config.load import parse
+from edged.config.schema import Config
+from edged.resources import shared
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROGRAMS = ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles")
+pytestmark = pytest.mark.skipif(
+    any(shutil.which(program) is None for program in PROGRAMS), reason="systemd is not installed"
+)
+UNITS = shared("systemd")
+EXAMPLE = shared("config") / "example.yaml"
+KEY_PEM = "MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="
+
+
+def run(*argv: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([str(a) for a in argv], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit, with a program that is on this machine."""
+    text = (UNITS / "edged.service").read_text()
+    path = tmp_path / "edged.service"
+    path.write_text(text.replace("/opt/edged/bin/edged", "/bin/true"))
+    assert "/opt/edged" not in path.read_text()
+    return path
+
+
+def test_the_unit_is_clean(unit: Path) -> None:
+    ran = run("systemd-analyze", "verify", unit)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+
+
+def test_the_sandbox_is_tight(unit: Path) -> None:
+    ran = run("systemd-analyze", "security", "--offline=true", "--threshold=25", unit)
+    assert ran.returncode == 0, ran.stdout[-200:]
+
+
+def test_the_unit_promises_what_the_daemon_keeps(unit: Path) -> None:
+    lines = set((UNITS / "edged.service").read_text().splitlines())
+    assert {
+        "Type=notify", "Restart=always", "User=edged", "StateDirectory=edged",
+        "RuntimeDirectory=edged", "LoadCredential=edged.key:/etc/edged/edged.key",
+    } <= lines  # fmt: skip
+    assert any(line.startswith("WatchdogSec=") for line in lines)
+    for device in ("char-video4linux", "char-gpiochip"):
+        assert f"DeviceAllow={device} rw" in lines
+
+
+def test_the_user_can_be_made(tmp_path: Path) -> None:
+    ran = run("systemd-sysusers", "--dry-run", f"--root={tmp_path}", UNITS / "edged.sysusers")
+    assert ran.returncode == 0, ran.stderr
+    assert "Creating user 'edged'" in ran.stdout + ran.stderr
+
+
+def test_the_folders_can_be_made(tmp_path: Path) -> None:
+    text = (UNITS / "edged.tmpfiles").read_text()
+    owner = f" {os.geteuid()} {os.getegid()} "  # any user may give files to themselves
+    rules = tmp_path / "edged.conf"
+    rules.write_text(text.replace(" root edged ", owner).replace(" root root ", owner))
+    (tmp_path / "etc" / "edged").mkdir(parents=True)
+    key = tmp_path / "etc" / "edged" / "edged.key"
+    key.write_text("0" * 64)
+    argv = ("systemd-tmpfiles", "--create", f"--root={tmp_path}")
+    ran = run(*argv, rules)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert key.parent.stat().st_mode & 0o777 == 0o750
+    assert key.stat().st_mode & 0o777 == 0o400
+    rules.write_text(text.replace("0750", "rwx"))
+    assert run(*argv, rules).returncode != 0
+
+
+def test_the_example_is_a_configuration_as_it_stands() -> None:
+    config = parse(EXAMPLE.read_text(encoding="utf-8"), "example.yaml")
+    assert config.door.driver == "simulated"
+
+
+def uncommented() -> str:
+    """The example with every setting that stands behind a ``#`` in force."""
+    text = EXAMPLE.read_text(encoding="utf-8")
+    head, body = text.split("\nsite:", 1)
+    body = re.sub(r"^( *)# ?( *[a-z_]+:|  *- id:| +(?:-----|…))", r"\1\2", body, flags=re.MULTILINE)
+    body = body.replace("…", KEY_PEM)
+    for other in ("driver: simulated", "credential: edged.key", "env: EDGED_KEY"):  # one of each
+        assert other in body
+        body = re.sub(rf"^ *{re.escape(other)}.*\n", "", body, flags=re.MULTILINE)
+    return f"{head}\nsite:{body}"
+
+
+def test_the_example_is_a_configuration_with_every_setting_in_force() -> None:
+    text = uncommented()
+    config = parse(text, "example.yaml")
+    assert config.door.driver == "gpio"
+    assert config.mqtt is not None
+    assert config.mqtt.tls is not None
+    assert config.mqtt.commands.keys[0].id == "controller-1"
+    assert set(yaml.safe_load(text)) >= set(Config.model_fields) - {"web"}
+
+
+def test_what_stands_behind_a_hash_in_the_example_is_the_default() -> None:
+    """Compares every part that has defaults of its own."""
+    config = parse(uncommented(), "example.yaml")
+    plain = parse(EXAMPLE.read_text(encoding="utf-8"), "example.yaml")
+    assert config.camera == plain.camera
+    assert config.vision == plain.vision
+    assert config.decision == plain.decision
+    assert config.gallery == plain.gallery
+    assert config.events == plain.events
+    assert config.names_in_events == plain.names_in_events
+    assert config.log_level == plain.log_level
+    assert config.model.model_copy(update={"cache_dir": None}) == plain.model
