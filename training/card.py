@@ -264,7 +264,7 @@ def _door(report: Report) -> str:
         rows.append((kind, total, granted, f"{low:.1%} to {high:.1%}", others or "none", spread))
     names = (
         "presented",
-        "windows",
+        "presentations",
         "granted",
         "95 % (if independent)",
         "other outcomes",
@@ -281,7 +281,8 @@ def _door(report: Report) -> str:
             "the access profile. Enrolled from the five best frames of one day, presented on "
             "another (four people have one) in windows of five frames fused with weights "
             "exp(-log_variance). Strangers are presented to the gallery without themselves. "
-            "Print: photographs of enrolled people held before the webcam."
+            "Print: photographs of enrolled people held before the webcam. A presentation is one "
+            "window against one enrolment day."
         )
     }
 {_table(names, rows)}
