@@ -1,7 +1,7 @@
 """A check, not a calibration: would the derived threshold open the right doors at webcams?
 
 People of the webcam set are enrolled from one day, among all LFW people as distractors, and
-present themselves on other days in windows of five frames. Nothing is tuned on the outcome.
+present themselves on other days in windows of five frames. The threshold is not tuned on it.
 """
 
 from __future__ import annotations
