@@ -276,8 +276,8 @@ def _door(report: Report) -> str:
 {
         _text(
             "The threshold was not tuned on this; the access profile's minimum was chosen with "
-            "these frames' quality in view. Six people before webcams on one to three days, in dim, "
-            f"backlit and overexposed rooms; a gallery of {door['gallery']:,} (all LFW people are "
+            "these frames' quality in view. Six people before webcams on one to three days, in "
+            f"dim, backlit and overexposed rooms; a gallery of {door['gallery']:,} (all LFW people are "
             f"in it); the threshold that the table gives for FPIR 0.3 %, {door['threshold']:.3f}; "
             "the access profile. Enrolled from the five best frames of one day, presented on "
             "another (four people have one) in windows of five frames fused with weights "
