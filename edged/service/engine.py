@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import cv2
@@ -112,7 +113,7 @@ class Engine:
         """Embed the most prominent face of a still image.
 
         Raises:
-            NoUsableFace: no face is found.
+            NoUsableFace: no face is found, or none that the network can embed.
             RuntimeFault: an inference runtime failed.
         """
         height, width = image.shape[:2]
@@ -135,6 +136,8 @@ class Engine:
             defects.append(Defect.SEVERAL_FACES)
         chip = self.embedder.chip(image, face.landmarks)
         embedded = self.embedder.embed(chip)
+        if not isfinite(embedded.log_variance):
+            raise NoUsableFace("the network gives no numbers for the face; use another photo")
         if blur(chip) > self._limits.blur_level:
             defects.append(Defect.BLURRED)
         return Extraction(_scaled(face, 1 / shrink), embedded, tuple(defects), len(found))

@@ -6,7 +6,6 @@ import json
 import os
 import queue
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -14,8 +13,7 @@ import sys
 import threading
 import uuid
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import jwt
 import yaml
@@ -41,6 +39,7 @@ from tests.wait import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from edged.types import Floats
 
@@ -87,10 +86,9 @@ class Stage:
             link.replace(self._folder / f"{number}.jpg")
 
     def unplug(self) -> None:
-        self._folder.rename(self._folder.with_name("unplugged"))
-
-    def plug_in(self) -> None:
-        self._folder.with_name("unplugged").rename(self._folder)
+        """Nothing to be seen any more, until the next `show`."""
+        for link in self._folder.iterdir():
+            link.unlink()
 
 
 def film(folder: Path, views: Views, *scenes: tuple[str, int]) -> Path:
@@ -282,7 +280,7 @@ class Site:
     port: int
     heard: list[Message] = field(default_factory=list)
 
-    def __enter__(self) -> Site:
+    def __enter__(self) -> Self:
         client = self._client = Client(
             CallbackAPIVersion.VERSION2, f"site-{uuid.uuid4().hex}", protocol=MQTTv5
         )
@@ -365,7 +363,7 @@ class Site:
         found = self.on(f"cmd/{name}/result")
         return [reply for reply in found if nonce is None or reply.get("id") == nonce]
 
-    def command(self, name: str, **args: Any) -> dict[str, Any]:
+    def command(self, name: str, /, **args: Any) -> dict[str, Any]:
         """Send a signed command and wait for the reply."""
         token = self.signed(name, args)
         nonce = jwt.decode(token, options={"verify_signature": False})["jti"]
@@ -395,12 +393,6 @@ class Door:
     def people(self, number: int) -> None:
         """Wait until the terminal says how many people it knows."""
         wait(lambda: self.site.state.get("gallery", {}).get("people") == number)
-
-
-def copied(template: Path, folder: Path) -> None:
-    """Bring an enrolled gallery into a terminal's folder."""
-    for path in template.iterdir():
-        shutil.copy(path, folder / path.name)
 
 
 def running(terminals: list[Terminal]) -> Iterator[Callable[..., Terminal]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -51,21 +50,6 @@ def test_a_second_sigterm_cuts_what_takes_too_long(
         broker.send_signal(signal.SIGCONT)
 
 
-def test_a_broker_that_is_silent_does_not_hold_up_the_end(
-    open_door: Callable[..., Door], mosquitto: Mosquitto
-) -> None:
-    door = open_door()
-    broker = mosquitto._process
-    assert broker
-    broker.send_signal(signal.SIGSTOP)
-    try:
-        assert door.terminal.stop() == 0
-    finally:
-        broker.send_signal(signal.SIGCONT)
-    with door.terminal.outbox() as outbox:
-        assert [event.type for event in outbox.pending()][-1] == "terminal.stopped"
-
-
 def test_a_recording_that_ends_is_a_clean_end(
     tmp_path: Path, views: Views, make_terminal: Callable[..., Terminal]
 ) -> None:
@@ -78,4 +62,3 @@ def test_a_recording_that_ends_is_a_clean_end(
         types = [event.type for event in outbox.pending()]
     assert types == ["terminal.started", "access.granted", "terminal.stopped"]
     assert terminal.relay == ["rest", "on", "rest"]
-    assert os.path.getsize(tmp_path / "gallery.db") > 0  # noqa: PTH202
