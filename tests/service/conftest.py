@@ -26,12 +26,17 @@ SCENES = {
     "far": scenes.FAR,
     "dark": replace(scenes.DARK, light=0.16, noise=11.0),
     "blurred": scenes.BLURRED,
-    "closer": replace(scenes.NEAR, face_px=165.0),
 }
 
 
 @pytest.fixture(scope="session")
-def views(tmp_path_factory: pytest.TempPathFactory) -> Views:
+def engine() -> Iterator[Engine]:
+    with Engine(Model(runtime="onnxruntime", threads=1), Vision()) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def views(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Views:
     """Three frames of each scene, and the person's templates."""
     folder = tmp_path_factory.mktemp("views")
     lobby = scenes.Lobby()
@@ -41,10 +46,8 @@ def views(tmp_path_factory: pytest.TempPathFactory) -> Views:
             path = folder / f"{name}-{number}.jpg"
             cv2.imwrite(str(path), lobby.draw(scene, number / 15))
             drawn.setdefault(name, []).append(path)
-    with Engine(Model(runtime="onnxruntime", threads=1), Vision()) as engine:
-        made = [engine.extract(read_image(path)) for path in drawn["near"]]
-        model = engine.identity
-    return Views(drawn, [one.embedded.embedding for one in made], model)
+    made = [engine.extract(read_image(path)) for path in drawn["near"]]
+    return Views(drawn, [one.embedded.embedding for one in made], engine.identity)
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ from edged.vault.keys import load_key
 from tests.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -289,7 +289,7 @@ class Site:
         client.on_connect = lambda c, *_: c.subscribe(f"{ROOT}/#", qos=1)
         client.on_subscribe = lambda *_: subscribed.put(True)
         client.reconnect_delay_set(1, 1)
-        lasting = Properties(PacketTypes.CONNECT)
+        lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         lasting.SessionExpiryInterval = 3600
         client.connect("127.0.0.1", self.port, clean_start=False, properties=lasting)
         client.loop_start()
@@ -395,7 +395,7 @@ class Door:
         wait(lambda: self.site.state.get("gallery", {}).get("people") == number)
 
 
-def running(terminals: list[Terminal]) -> Iterator[Callable[..., Terminal]]:
+def running(terminals: list[Terminal]) -> Generator[Callable[..., Terminal], None, None]:
     """A maker of terminals that leaves no process behind and shows what it logged."""
 
     def make(folder: Path, port: int | None = None, **changes: Any) -> Terminal:

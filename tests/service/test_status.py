@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
 from edged import __version__
 from tests.service.kit import Site, wait
 
@@ -18,7 +16,9 @@ if TYPE_CHECKING:
 def last_retained(port: int, topic: str) -> dict[str, object]:
     """What somebody hears who subscribes only now."""
     with Site(port) as late:
-        return wait(lambda: [m for m in late.heard if m.retained and m.topic == topic])[0].content
+        found = wait(lambda: [m for m in late.heard if m.retained and m.topic == topic])
+    content: dict[str, object] = found[0].content
+    return content
 
 
 def test_who_subscribes_late_hears_status_and_state(door: Door, views: Views) -> None:
@@ -50,10 +50,7 @@ def test_the_broker_tells_when_the_terminal_was_killed(open_door: Callable[..., 
     assert door.site.status("offline")["reason"] == "connection lost"
 
 
-@pytest.mark.parametrize("broken", ["allow_unsigned"])
-def test_an_installation_that_is_not_safe_says_so(
-    open_door: Callable[..., Door], broken: str
-) -> None:
+def test_an_installation_that_is_not_safe_says_so(open_door: Callable[..., Door]) -> None:
     mqtt = {"host": "127.0.0.1", "commands": {"allow_unsigned": True}}
     door = open_door(mqtt=mqtt)
     assert "unsigned" in wait(lambda: door.site.state.get("degraded", {}).get("commands"))
