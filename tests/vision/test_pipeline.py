@@ -11,7 +11,6 @@ import pytest
 from edged.demo import scenes
 from edged.types import Defect, Frame
 
-
 DARK_AND_BLURRED = (Defect.TOO_DARK, Defect.BLURRED)
 
 
