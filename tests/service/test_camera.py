@@ -15,7 +15,7 @@ from tests.wait import until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.service.kit import Door, Terminal
+    from tests.service.kit import Door, Stage, Terminal
 
 
 def watchdogs(terminal: Terminal) -> int:
@@ -37,6 +37,20 @@ def test_a_camera_that_vanishes_is_told_once_and_once_when_it_is_back(
     wait(lambda: door.site.state["degraded"] == {})
     kinds = [event["type"] for event in door.site.events() if event["seq"] > seq]
     assert kinds == ["camera.lost", "camera.back", "access.denied"]
+
+
+def test_a_door_whose_camera_is_absent_at_the_start_can_be_opened_by_the_site(
+    open_door: Callable[..., Door], stage: Stage
+) -> None:
+    stage.unplug()
+    door = open_door()
+    wait(lambda: "camera" in door.site.state["degraded"])
+    assert door.site.command("door.unlock")["result"] == "ok"
+    stage.show("near")
+    door.site.event("access.denied", reason="gallery_empty")
+    wait(lambda: door.site.state["degraded"] == {})
+    kinds = [event["type"] for event in door.site.events()]
+    assert (kinds.count("camera.lost"), kinds.count("camera.back")) == (1, 1)
 
 
 def test_a_network_camera_that_goes_off_and_on(open_door: Callable[..., Door]) -> None:

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from tests.service.kit import PERSON, wait
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.service.kit import Door, Stage
+    from tests.service.kit import Door
 
 
 def a_while(door: Door) -> None:
@@ -38,9 +36,9 @@ def test_who_was_enrolled_is_let_in_only_after_leaving_and_coming_back(door: Doo
 
 
 def test_a_second_enrolment_waits_for_the_first_which_ends_in_time(door: Door) -> None:
-    """Nor is it completed by views that cannot be trusted."""
+    """Its time runs out without a camera too: who comes later is not who was meant."""
     seq = door.site.seq
-    door.stage.show("blurred")
+    door.stage.unplug()
     first = door.site.command("enrol.start", person_id="first", timeout_s=5)
     assert first["result"] == "ok"
     second = door.site.command("enrol.start", person_id="second", timeout_s=5)
@@ -51,20 +49,3 @@ def test_a_second_enrolment_waits_for_the_first_which_ends_in_time(door: Door) -
     started = [e["data"]["person_id"] for e in door.site.events("enrol.started") if e["seq"] > seq]
     assert started == ["first"]
     assert door.site.state["gallery"]["people"] == 1
-
-
-def test_an_enrolment_that_the_camera_missed_is_not_made_up_for_later(
-    open_door: Callable[..., Door], stage: Stage
-) -> None:
-    stage.unplug()
-    door = open_door()
-    assert "camera" in door.site.state["degraded"]
-    assert door.site.command("door.unlock")["result"] == "ok"
-    assert door.site.command("enrol.start", person_id=PERSON, timeout_s=5)["result"] == "ok"
-    door.site.event("enrol.failed", person_id=PERSON)
-    stage.show("near")
-    door.site.event("access.denied", reason="gallery_empty")
-    assert door.site.events("enrol.completed") == []
-    wait(lambda: door.site.state["degraded"] == {})
-    types = [event["type"] for event in door.site.events()]
-    assert (types.count("camera.lost"), types.count("camera.back")) == (1, 1)

@@ -75,6 +75,7 @@ def live_until_killed(terminal: Terminal, dice: random.Random, kill: int) -> Non
         pytest.fail(f"the daemon ended by itself:\n{terminal.log[-3000:]}")
 
 
+@pytest.mark.slow
 def test_no_moment_to_be_killed_loses_an_event_or_a_person(
     tmp_path: Path,
     views: Views,
