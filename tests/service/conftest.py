@@ -14,7 +14,7 @@ from edged.config.schema import Model, Vision
 from edged.demo import scenes
 from edged.service.engine import Engine
 from tests.mosquitto import PROGRAM, Mosquitto
-from tests.service.kit import Door, Site, Stage, Terminal, Views, running
+from tests.service.kit import Door, Site, Stage, Terminal, Views, running, wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -121,3 +121,4 @@ def door(standing: Door) -> Iterator[Door]:
             if person.id != "somebody-else":
                 gallery.remove(person.id)
     standing.people(1)
+    wait(lambda: standing.site.state["degraded"] == {})
