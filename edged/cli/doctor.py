@@ -14,6 +14,7 @@ from edged.config.load import load
 from edged.config.schema import Model, Vision
 from edged.errors import EdgedError
 from edged.events.clock import clock_state
+from edged.resources import shared
 from edged.runtime.table import available
 from edged.service.engine import Engine
 from edged.vault.keys import load_key
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
     from edged.config.schema import Config
 
+_ADVICE = {
+    "camera": "add the user to the group video: usermod -aG video edged",
+    "gpio": f"give the chips to the group gpio: sudo install -m 644 "
+    f"{shared('systemd') / 'edged.udev'} /etc/udev/rules.d/60-edged.rules, then "
+    "sudo udevadm control --reload && sudo udevadm trigger -s gpio; and add the user to it: "
+    "usermod -aG gpio edged",
+}
+_STRICT = "write dtparam=strict_gpiod into /boot/firmware/config.txt below [all], and reboot"
 _MARKS = {"ok": "ok  ", "warning": "warn", "problem": "BAD "}
 
 
@@ -50,7 +59,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     findings = [Finding("edged", "ok", __version__), *_runtimes(), _model(config), *_devices()]
     findings.append(_clock())
     if config is not None:
-        findings += [_camera(config), _key(config), *_broker(config)]
+        findings += [_camera(config), *_relay(config), _key(config), *_broker(config)]
     bad = [f for f in findings if f.status == "problem"]
     lines = [
         f"{_MARKS[f.status]} {f.part:<10} {f.text}" + (f"\n     → {f.advice}" if f.advice else "")
@@ -99,13 +108,38 @@ def _devices() -> list[Finding]:
         found = sorted(str(path) for path in Path(folder).glob(pattern))
         unusable = [path for path in found if not _accessible(Path(path))]
         if unusable:
-            group = "video" if part == "camera" else "gpio"
-            advice = f"add the user to the group {group}: usermod -aG {group} edged"
+            advice = _ADVICE[part]
             findings.append(Finding(part, "problem", f"no right to {', '.join(unusable)}", advice))
         else:
             text = ", ".join(found) or missing
             findings.append(Finding(part, "ok" if found else "warning", text))
     return findings
+
+
+def _relay(config: Config, root: Path = Path("/")) -> list[Finding]:
+    """What a Raspberry Pi's kernel does with the relay's line when the process is gone."""
+    model = _text(root / "proc/device-tree/model")
+    if config.door.driver != "gpio" or not model.startswith("Raspberry Pi"):
+        return []
+    # One switch for each kind of Pi; the one that does not apply stays as it was built: Y.
+    switches = (root / "sys/module").glob("pinctrl_*/parameters/persist_gpio_outputs")
+    keeps = {_text(switch) for switch in switches}
+    if "N" in keeps:
+        return [Finding("relay", "ok", "the kernel lets the line go when the process ends")]
+    if "Y" in keeps:
+        text = (
+            "when the process dies, the kernel keeps the line as it is: a relay that is on stays on"
+        )
+        return [Finding("relay", "problem", text, _STRICT)]
+    text = "this kernel does not tell whether it lets the line go when the process ends"
+    return [Finding("relay", "warning", text, f"{_STRICT}; with a kernel before 6.6.31, update it")]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip("\0\n ")
+    except OSError:
+        return ""
 
 
 def _accessible(path: Path) -> bool:

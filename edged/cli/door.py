@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from edged.cli.output import add_config, add_json
-from edged.config.load import load
+from edged.config.load import load, parse
+from edged.config.schema import GpioDoor, SimulatedDoor
 from edged.door.table import rest_door
+from edged.errors import ConfigError
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from edged.cli.output import Output
+    from edged.config.schema import Door
+
+# What a configuration needs beside its door; none of it is opened.
+_ELSEWHERE = (
+    "site: none",
+    "terminal: none",
+    "camera: {driver: replay, source: none}",
+    "key: {env: NONE}",
+)
+_KEY = re.compile(r"""(["']?)(\w+)\1\s*:""")
+_INSIDE = {*GpioDoor.model_fields, *SimulatedDoor.model_fields}
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -25,7 +40,43 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def rest(args: argparse.Namespace, output: Output) -> int:
     """Take the line, drive it to rest, let it go."""
-    settings = load(args.config).door
+    settings, problems = _door(args.config)
     rest_door(settings)
-    output.result({"relay": "rest"}, ["the relay is at rest"])
+    lines = [f"{args.config}: only its door was read, edged check tells why"] if problems else []
+    output.result({"relay": "rest", "problems": problems}, ["the relay is at rest", *lines])
     return 0
+
+
+def _door(path: Path) -> tuple[Door, list[str]]:
+    """The door of a configuration, and what is wrong with the rest of it.
+
+    A slip of the pen elsewhere in the file must not leave a relay on.
+
+    Raises:
+        ConfigError: the file cannot be read, or its door is not one.
+    """
+    try:
+        return load(path).door, []
+    except ConfigError as fault:
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            raise fault from None
+        alone = parse(_door_alone(text), str(path), path.resolve().parent)
+        return alone.door, fault.problems
+
+
+def _door_alone(text: str) -> str:
+    """The file with blank lines (problems keep their places) for all that is not its door.
+
+    A line that may belong to the door, though it is not indented, stays and makes the door
+    unusable: by half of its settings another line, or the wrong level, would be driven. How
+    long a pulse is does not matter here.
+    """
+    kept, inside = [], False
+    for line in text.split("\n"):
+        if found := _KEY.match(line):
+            key = found[2]
+            inside = key == "door" or (inside and key in _INSIDE)
+        kept.append(line if inside and not re.match(r"\s+pulse_s\s*:", line) else "")
+    return "\n".join([*kept, *_ELSEWHERE, ""])

@@ -1,4 +1,4 @@
-"""`edged check`, `doctor` and `door rest`: what an installer is told before the first start."""
+"""`edged check` and `doctor`: what an installer is told before the first start."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_key_that_others_can_read_and_a_missing_one_are_told(edged, site):
         (lambda text: "\0", "(file)"),
     ],
 )
-@pytest.mark.parametrize("command", ["check", "doctor", "run", "gallery list", "door rest"])
+@pytest.mark.parametrize("command", ["check", "doctor", "run", "gallery list"])
 def test_a_file_that_is_no_configuration_stops_every_command(edged, bare, spoil, expected, command):
     bare.config.write_text(spoil(bare.config.read_text()))
     ran = edged(*command.split(), "-c", bare.config)
@@ -149,20 +149,6 @@ def test_the_doctor_works_without_a_configuration(edged):
     assert ran.code in (0, 1)  # a machine may have devices that this user cannot use
     assert "give -c FILE" in ran.out
     assert "model" in ran.out
-
-
-def test_the_relay_is_put_to_rest(edged, bare):
-    ran = edged("door", "rest", "-c", bare.config, "--json")
-    assert ran.json == {"relay": "rest"}
-    assert set(bare.door_record) == {"rest"}
-    assert edged("door", "rest", "-c", bare.config).out == "the relay is at rest\n"
-
-
-def test_a_relay_that_cannot_be_driven_fails(edged, bare):
-    bare.configure(door={"driver": "gpio", "chip": "/dev/gpiochip-none"})
-    ran = edged("door", "rest", "-c", bare.config)
-    assert ran.code == 1
-    assert "gpiochip-none" in ran.err
 
 
 def test_signing_keys_are_read_by_check(edged, site):
