@@ -154,7 +154,7 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person of the gallery and the similarity of their best template (cosine, -1 to 1)."""
+    """A person of the gallery and the similarity of their fused template (cosine, -1 to 1)."""
 
     person_id: str
     similarity: float

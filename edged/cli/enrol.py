@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     View = tuple[Floats, float]  # an embedding and its quality
 
 _SAME_PHOTO = 0.9999
-_MATES = 10
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -83,13 +82,11 @@ def run(args: argparse.Namespace, output: Output) -> int:
 
 def _new(gallery: Gallery, person_id: str, model: str, views: list[View]) -> list[View]:
     """The views that the gallery has not got: photos given again must not oust other ones."""
-    index = gallery.index(model, len(views[0][0]))
+    stored = gallery.templates(person_id, model)
     new: list[View] = []
     for view in views:
-        mates = index.search(view[0], _MATES).candidates
-        known = [mate.similarity for mate in mates if mate.person_id == person_id]
-        known += [float(view[0] @ other) for other, _ in new]
-        if max(known, default=0.0) < _SAME_PHOTO:
+        known = [*stored, *(embedding for embedding, _ in new)]
+        if max((float(view[0] @ other) for other in known), default=0.0) < _SAME_PHOTO:
             new.append(view)
     return new
 

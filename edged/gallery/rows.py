@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
+from edged.gallery.vectors import fused
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edged.gallery.people import Enrolment
     from edged.gallery.search import Index
+    from edged.types import Floats
     from edged.vault.database import Connection
+
+log = logging.getLogger(__name__)
 
 SCHEMA = (
     """
@@ -22,10 +29,11 @@ SCHEMA = (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         name TEXT,
-        created TEXT NOT NULL
+        created TEXT NOT NULL,
+        revision INTEGER NOT NULL  -- of the last change of the person or their templates
     ) STRICT;
     CREATE TABLE templates (
-        number INTEGER PRIMARY KEY AUTOINCREMENT,  -- never given twice: an index goes by it
+        number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in order of age
         person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
         model TEXT NOT NULL,
         quality REAL NOT NULL,
@@ -38,17 +46,36 @@ SCHEMA = (
     """,
 )
 _ROWS_AT_ONCE = 4096
+# in the order of the file: by the model's index each row would be looked up on its own
+_ALL = "SELECT person, vector FROM templates NOT INDEXED WHERE model = :model ORDER BY number"
+# CROSS JOIN: the few who changed first
+_SINCE = (
+    "SELECT person, vector FROM people CROSS JOIN templates ON person = people.number "
+    "WHERE revision > :since AND model = :model ORDER BY templates.number"
+)
 
 
-def insert(connection: Connection, one: Enrolment) -> int:
-    """Add a template, and its person if new; the template's number."""
+def bump(connection: Connection) -> int:
+    """Count a change; the revision that it makes."""
+    connection.execute("UPDATE meta SET revision = revision + 1")
+    return revision(connection)
+
+
+def revision(connection: Connection) -> int:
+    """How many changes there were."""
+    return int(connection.execute("SELECT revision FROM meta").fetchone()[0])
+
+
+def insert(connection: Connection, one: Enrolment, revision: int) -> None:
+    """Add a template, and its person if new."""
     now = utc_now()
     connection.execute(
-        "INSERT INTO people (id, name, created) VALUES (?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET name = coalesce(excluded.name, name)",
-        (one.person_id, one.name, now),
+        "INSERT INTO people (id, name, created, revision) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET name = coalesce(excluded.name, name), "
+        "revision = excluded.revision",
+        (one.person_id, one.name, now, revision),
     )
-    added = connection.execute(
+    connection.execute(
         "INSERT INTO templates (person, model, quality, source, created, vector) "
         "SELECT number, ?, ?, ?, ?, ? FROM people WHERE id = ?",
         (
@@ -60,24 +87,16 @@ def insert(connection: Connection, one: Enrolment) -> int:
             one.person_id,
         ),
     )
-    return int(added.lastrowid)
 
 
-def drop_oldest(connection: Connection, person_id: str, model: str, limit: int) -> list[int]:
-    """Delete what a person has of a model beyond `limit`; the numbers of what is gone."""
-    rows = connection.execute(
-        "SELECT number FROM templates WHERE model = ? "
+def drop_oldest(connection: Connection, person_id: str, model: str, limit: int) -> None:
+    """Delete what a person has of a model beyond `limit`."""
+    connection.execute(
+        "DELETE FROM templates WHERE number IN (SELECT number FROM templates WHERE model = ? "
         "AND person = (SELECT number FROM people WHERE id = ?) "
-        "ORDER BY number DESC LIMIT -1 OFFSET ?",
+        "ORDER BY number DESC LIMIT -1 OFFSET ?)",
         (model, person_id, limit),
-    ).fetchall()
-    connection.executemany("DELETE FROM templates WHERE number = ?", rows)
-    return [number for (number,) in rows]
-
-
-def bump(connection: Connection) -> None:
-    """Count a change."""
-    connection.execute("UPDATE meta SET revision = revision + 1")
+    )
 
 
 def check_size(connection: Connection, model: str, size: int) -> None:
@@ -92,37 +111,57 @@ def check_size(connection: Connection, model: str, size: int) -> None:
         )
 
 
-def count(connection: Connection, model: str) -> int:
-    """How many templates of a model there are."""
-    row = connection.execute("SELECT count(*) FROM templates WHERE model = ?", (model,)).fetchone()
-    return int(row[0])
-
-
-def load(connection: Connection, index: Index, first: int) -> None:
-    """Read the model's templates with numbers from `first` on into the index."""
-    people = dict(connection.execute("SELECT number, id FROM people").fetchall())
-    # in the order of the file: by the model's index each row would be looked up on its own
-    cursor = connection.execute(
-        "SELECT number, person, vector FROM templates NOT INDEXED "
-        "WHERE number >= ? AND model = ? ORDER BY number",
-        (first, index.model),
+def templates(connection: Connection, person_id: str, model: str) -> list[Floats]:
+    """A person's templates of a model, each (d,), the oldest first."""
+    found = connection.execute(
+        "SELECT vector FROM templates WHERE model = ? "
+        "AND person = (SELECT number FROM people WHERE id = ?) ORDER BY number",
+        (model, person_id),
     )
+    return [np.frombuffer(vector, "<f4").astype(np.float32) for (vector,) in found]
+
+
+def bring_up(connection: Connection, index: Index, since: int) -> None:
+    """Bring an index from revision `since` of the file, -1 if it is empty, to what is there."""
+    ids, embeddings, usable = _changed(connection, index, since)
+    everybody = {who for (who,) in connection.execute("SELECT id FROM people")}
+    gone = index.ids() - everybody | {ids[i] for i in np.flatnonzero(~usable)}
+    kept = np.flatnonzero(usable)
+    if len(kept) < len(ids):
+        embeddings = embeddings[kept]
+    index.put_many([ids[i] for i in kept], embeddings)
+    index.remove(gone)
+
+
+def _changed(
+    connection: Connection, index: Index, since: int
+) -> tuple[list[str], Floats, NDArray[np.bool_]]:
+    """Who changed after a revision: id, fused embedding, and whether there is one."""
+    people = connection.execute(
+        "SELECT number, id FROM people WHERE revision > ? ORDER BY number", (since,)
+    ).fetchall()
+    numbers = np.array([number for number, _ in people], np.int64)
+    total = np.zeros((len(people), index.size), np.float32)
+    count = np.zeros(len(people), np.int64)
+    wanted = {"since": since, "model": index.model}
+    cursor = connection.execute(_ALL if since < 0 else _SINCE, wanted)
     while rows := cursor.fetchmany(_ROWS_AT_ONCE):
-        numbers, owners, vectors = zip(*rows, strict=True)
-        if any(len(vector) != 4 * index.size for vector in vectors):
+        owners, vectors = zip(*rows, strict=True)
+        if set(map(len, vectors)) != {4 * index.size}:
             raise StorageError(
                 "the gallery holds a template of another size than its model's; restore a backup"
             )
         matrix = np.frombuffer(b"".join(vectors), "<f4").reshape(len(rows), index.size)
-        index.extend(numbers, [people[owner] for owner in owners], matrix)
-
-
-def bring_up(connection: Connection, index: Index) -> None:
-    """Make the index hold what the file holds."""
-    held = index.numbers()
-    rows = connection.execute("SELECT number FROM templates WHERE model = ?", (index.model,))
-    stored = {number for (number,) in rows}
-    # added before removed: nobody whose templates were replaced is missing in between
-    if fresh := stored - held:
-        load(connection, index, min(fresh))
-    index.remove(held - stored)
+        slots = np.searchsorted(numbers, owners)
+        order = np.argsort(slots, kind="stable")
+        present, starts = np.unique(slots[order], return_index=True)
+        total[present] += np.add.reduceat(matrix[order], starts)
+        count += np.bincount(slots, minlength=len(people))
+    embeddings, usable = fused(total, count)
+    if contradictory := int((~usable & (count > 0)).sum()):
+        log.warning(
+            "%d people cannot be recognised: their templates contradict each other; "
+            "remove and enrol them again",
+            contradictory,
+        )
+    return [who for _, who in people], embeddings, usable

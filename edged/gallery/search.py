@@ -13,8 +13,6 @@ from edged.types import Candidate, Match
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from numpy.typing import NDArray
-
     from edged.types import Floats
 
 _FIRST_ROWS = 64
@@ -22,153 +20,121 @@ _GROWTH = 1.5
 
 
 class Index:
-    """The templates of one model as rows of one float32 matrix.
+    """One row of one float32 matrix for each person: a search is as many comparisons as people.
+
+    That is what the threshold is derived from: a second row would be a second chance to be
+    taken for somebody.
 
     Searching and changing may go on in different threads. A search holds `_rows` while it
-    reads the matrix (a fraction of a millisecond for 10,000 templates), a change only while it
+    reads the matrix (a fraction of a millisecond for 10,000 people), a change only while it
     shows its work: new rows, and a whole new matrix when it has grown, are written before.
     Copies of the rows for each search, the other way, would double what memory must deliver.
 
     Args:
         model: whose templates these are.
         size: numbers in an embedding.
-        capacity: rows to make room for at once.
     """
 
-    def __init__(self, model: str, size: int, capacity: int = 0) -> None:
+    def __init__(self, model: str, size: int) -> None:
         self.model = model
         self.size = size
         self._changes = threading.Lock()  # one change at a time; taken before _rows
         self._rows = threading.Lock()
-        self._used = 0
-        self._matrix: Floats = np.zeros((max(capacity, _FIRST_ROWS), size), np.float32)
-        self._numbers: NDArray[np.int64] = np.zeros(len(self._matrix), np.int64)
-        self._owners: NDArray[np.int64] = np.zeros(len(self._matrix), np.int64)
-        self._row_of: dict[int, int] = {}
-        self._people: dict[int, tuple[str, int]] = {}  # owner: id and number of templates
-        self._owner_of: dict[str, int] = {}
-        self._next_owner = 0
+        self._matrix: Floats = np.zeros((_FIRST_ROWS, size), np.float32)
+        self._ids: list[str] = []  # whose each row is
+        self._row_of: dict[str, int] = {}
 
     def __len__(self) -> int:
-        """How many templates."""
-        return self._used
+        """How many people, which is how many rows."""
+        return len(self._ids)
 
     @property
     def people(self) -> int:
-        """How many persons have a template here."""
-        return len(self._owner_of)
+        """How many people."""
+        return len(self._ids)
 
-    def numbers(self) -> set[int]:
-        """The numbers of all templates."""
+    def ids(self) -> set[str]:
+        """Everybody here."""
         with self._changes:
-            return set(self._row_of)
+            return set(self._ids)
 
-    def add(self, number: int, person_id: str, embedding: Floats) -> None:
-        """Add one template; see `extend`."""
-        self.extend([number], [person_id], unit(embedding, self.size)[np.newaxis])
+    def put(self, person_id: str, embedding: Floats) -> None:
+        """Set a person's row: unit-length float32 (size,).
 
-    def extend(self, numbers: Sequence[int], people: Sequence[str], embeddings: Floats) -> None:
-        """Add templates under their numbers; those that are known already are left alone.
+        Raises:
+            GalleryError: it is no embedding of this size.
+        """
+        self.put_many([person_id], unit(embedding, self.size)[np.newaxis])
+
+    def put_many(self, people: Sequence[str], embeddings: Floats) -> None:
+        """Set the rows of many, each named once.
 
         Args:
-            numbers: each template's own, (n,).
-            people: whose template it is, (n,).
+            people: whose, (n,).
             embeddings: unit-length float32 (n, size); not checked again.
         """
         with self._changes:
-            fresh = [i for i, number in enumerate(numbers) if number not in self._row_of]
-            self._reserve(self._used + len(fresh))
-            start, end = self._used, self._used + len(fresh)
-            # no search looks beyond _used
-            self._matrix[start:end] = embeddings[fresh] if len(fresh) < len(numbers) else embeddings
+            known = [i for i, who in enumerate(people) if who in self._row_of]
+            new = [i for i, who in enumerate(people) if who not in self._row_of]
+            start, end = len(self._ids), len(self._ids) + len(new)
+            self._reserve(end)
+            # no search looks beyond the last of _ids
+            self._matrix[start:end] = embeddings[new] if known else embeddings
             with self._rows:
-                for row, i in enumerate(fresh, start):
-                    self._numbers[row] = numbers[i]
-                    self._owners[row] = self._owner(people[i])
-                    self._row_of[numbers[i]] = row
-                self._used = end
+                for i in known:
+                    self._matrix[self._row_of[people[i]]] = embeddings[i]
+                for row, i in enumerate(new, start):
+                    self._row_of[people[i]] = row
+                    self._ids.append(people[i])
 
-    def remove(self, numbers: Iterable[int]) -> None:
-        """Forget templates; unknown numbers do no harm. The last row moves into the gap."""
+    def remove(self, people: Iterable[str]) -> None:
+        """Forget people; unknown ones do no harm. The last row moves into the gap."""
         with self._changes:
-            for number in numbers:
-                row = self._row_of.pop(number, None)
+            for who in people:
+                row = self._row_of.pop(who, None)
                 if row is None:
                     continue
-                last = self._used - 1
                 with self._rows:
-                    self._release(int(self._owners[row]))
+                    last = len(self._ids) - 1
+                    moved = self._ids.pop()
                     if row != last:
                         self._matrix[row] = self._matrix[last]
-                        self._owners[row] = self._owners[last]
-                        self._numbers[row] = self._numbers[last]
-                        self._row_of[int(self._numbers[last])] = row
+                        self._ids[row] = moved
+                        self._row_of[moved] = row
                     self._matrix[last] = 0  # nothing of the person stays in memory
-                    self._used = last
 
     def search(self, probe: Floats, k: int) -> Match:
-        """The `k` persons most similar to a probe, by each one's best template.
+        """The `k` people most similar to a probe.
 
         Args:
             probe: unit-length float32 (size,).
             k: how many at most.
 
         Returns:
-            Candidates, most similar first, out of all persons here.
+            Candidates, most similar first, out of all people here.
 
         Raises:
             GalleryError: the probe is no embedding of this size.
         """
         probe = unit(probe, self.size)
         with self._rows:
-            people = len(self._people)
-            if k < 1 or not people:
+            people = len(self._ids)
+            k = min(k, people)
+            if k < 1:
                 return Match((), people)
-            similarity = self._matrix[: self._used] @ probe
-            best = self._best(similarity, min(k, people))
-            found = [(self._people[owner][0], value) for owner, value in best]
-        # rounding may carry a cosine past 1
-        return Match(tuple(Candidate(who, min(1.0, max(-1.0, s))) for who, s in found), people)
-
-    def _best(self, similarity: Floats, k: int) -> list[tuple[int, float]]:
-        """Owner and similarity of the best template of each of the best `k` owners."""
-        rows = len(similarity)
-        wanted = k
-        while True:
-            # the top rows may belong to few persons: look further until k of them are there
-            wanted = min(rows, 4 * wanted)
-            top = np.argpartition(similarity, rows - wanted)[rows - wanted :]
-            top = top[np.argsort(-similarity[top], kind="stable")]
-            _, first = np.unique(self._owners[top], return_index=True)
-            if len(first) >= k or wanted == rows:
-                rows_found = top[np.sort(first)[:k]]
-                return [(int(self._owners[row]), float(similarity[row])) for row in rows_found]
+            similarity = self._matrix[:people] @ probe
+            top = np.argpartition(similarity, people - k)[people - k :]
+            top = top[np.argsort(-similarity[top])]
+            # rounding may carry a cosine past 1
+            cosines = np.clip(similarity[top], -1, 1).tolist()
+            best = zip(top.tolist(), cosines, strict=True)
+            return Match(tuple(Candidate(self._ids[row], value) for row, value in best), people)
 
     def _reserve(self, rows: int) -> None:
         if rows <= len(self._matrix):
             return
-        capacity = max(rows, int(len(self._matrix) * _GROWTH))
         # zeros that were never touched take no memory
-        matrix = np.zeros((capacity, self.size), np.float32)
-        numbers, owners = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-        matrix[: self._used] = self._matrix[: self._used]
-        numbers[: self._used] = self._numbers[: self._used]
-        owners[: self._used] = self._owners[: self._used]
+        matrix = np.zeros((max(rows, int(len(self._matrix) * _GROWTH)), self.size), np.float32)
+        matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
         with self._rows:
-            self._matrix, self._numbers, self._owners = matrix, numbers, owners
-
-    def _owner(self, person_id: str) -> int:
-        owner = self._owner_of.get(person_id)
-        if owner is None:
-            owner = self._owner_of[person_id] = self._next_owner
-            self._next_owner += 1
-            self._people[owner] = (person_id, 0)
-        self._people[owner] = (person_id, self._people[owner][1] + 1)
-        return owner
-
-    def _release(self, owner: int) -> None:
-        person_id, templates = self._people[owner]
-        if templates > 1:
-            self._people[owner] = (person_id, templates - 1)
-        else:
-            del self._people[owner], self._owner_of[person_id]
+            self._matrix = matrix

@@ -11,6 +11,7 @@ from edged.errors import GalleryError
 from edged.gallery import rows
 from edged.gallery.people import Enrolment, Person, check_id
 from edged.gallery.search import Index
+from edged.gallery.vectors import agreement, fused
 from edged.vault.database import Database
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.types import Floats
+    from edged.vault.database import Connection
     from edged.vault.keys import Secret
 
 
@@ -32,6 +34,7 @@ class Gallery:
         self._database = Database(path, key, "gallery", rows.SCHEMA)
         self._lock = threading.RLock()  # a change and its way into the indexes are one
         self._indexes: dict[str, Index] = {}
+        self._revisions: dict[str, int] = {}  # of the file, that an index holds at least
         self._seen = 0
 
     def open(self) -> None:
@@ -44,6 +47,7 @@ class Gallery:
         """Close the file; indexes that were given out stay as they are."""
         with self._lock:
             self._indexes.clear()
+            self._revisions.clear()
             self._database.close()
 
     def add(
@@ -56,17 +60,22 @@ class Gallery:
         source: str,
         limit: int,
         name: str | None = None,
+        coherence: float | None = None,
     ) -> None:
         """Add one template; see `Enrolment` for the values and `add_many` for the rest."""
         enrolment = Enrolment(person_id, embedding, model, quality, source, name)
-        self._store([enrolment.checked()], limit)
+        self._store([enrolment.checked()], limit, coherence)
 
-    def add_many(self, enrolments: Iterable[Enrolment], *, limit: int) -> None:
+    def add_many(
+        self, enrolments: Iterable[Enrolment], *, limit: int, coherence: float | None = None
+    ) -> None:
         """Add all of these templates or none, in one transaction.
 
         Args:
             enrolments: in order of age, the newest last.
             limit: templates that a person may have of one model; the oldest give way.
+            coherence: the least similarity (cosine) of each template of a person, kept or new,
+                to their other ones fused; None only refuses templates that cancel out.
 
         Raises:
             GalleryError: one of them is refused; which, and why.
@@ -79,7 +88,7 @@ class Gallery:
             except GalleryError as fault:
                 raise GalleryError(f"enrolment {place}: {fault}") from fault
         if checked:
-            self._store(checked, limit)
+            self._store(checked, limit, coherence)
 
     def remove(self, person_id: str) -> bool:
         """Delete a person and all templates; whether there was one."""
@@ -91,13 +100,10 @@ class Gallery:
                 ).fetchone()
                 if person is None:
                     return False
-                gone = connection.execute(
-                    "SELECT number FROM templates WHERE person = ?", person
-                ).fetchall()
                 connection.execute("DELETE FROM people WHERE number = ?", person)
                 rows.bump(connection)
             for index in self._indexes.values():
-                index.remove(number for (number,) in gone)
+                index.remove([person_id])
             return True
 
     def people(self) -> list[Person]:
@@ -134,11 +140,17 @@ class Gallery:
             ).fetchone()
         return row[0] if row else None
 
+    def templates(self, person_id: str, model: str) -> list[Floats]:
+        """What the person's row in the model's index is made of: each (d,), the oldest first."""
+        check_id(person_id)
+        with self._database.snapshot() as connection:
+            return rows.templates(connection, person_id, model)
+
     @property
     def revision(self) -> int:
         """Grows with every change, whoever made it."""
         with self._database.snapshot() as connection:
-            return int(connection.execute("SELECT revision FROM meta").fetchone()[0])
+            return rows.revision(connection)
 
     def changed(self) -> bool:
         """Whether another process changed the file since the last `refresh`; microseconds."""
@@ -151,11 +163,13 @@ class Gallery:
             seen = self._database.data_version
             with self._database.snapshot() as connection:
                 for index in self._indexes.values():
-                    rows.bring_up(connection, index)
+                    self._bring_up(connection, index)
             self._seen = seen
 
     def index(self, model: str, size: int) -> Index:
-        """The index of one model's templates, kept in step with the gallery from here on.
+        """Who has templates of one model, kept in step with the gallery from here on.
+
+        A person's row is the mean of their templates, put to length 1.
 
         Args:
             model: only templates with exactly this identity are ever read.
@@ -169,36 +183,59 @@ class Gallery:
             if known is None:
                 with self._database.snapshot() as connection:
                     rows.check_size(connection, model, size)
-                    known = Index(model, size, rows.count(connection, model))
-                    rows.load(connection, known, 0)
+                    known = Index(model, size)
+                    self._bring_up(connection, known)
                 self._indexes[model] = known
             elif known.size != size:
                 raise GalleryError(f"templates of this model have {known.size} numbers, not {size}")
             return known
 
-    def _store(self, enrolments: Sequence[Enrolment], limit: int) -> None:
+    def _bring_up(self, connection: Connection, index: Index) -> None:
+        revision = rows.revision(connection)
+        rows.bring_up(connection, index, self._revisions.get(index.model, -1))
+        self._revisions[index.model] = revision
+
+    def _store(self, enrolments: Sequence[Enrolment], limit: int, coherence: float | None) -> None:
         if limit < 1:
             raise GalleryError("a person may have at least one template; raise the limit")
         sizes = {(one.model, len(one.embedding)) for one in enrolments}
         if len(sizes) > len({model for model, _ in sizes}):
             raise GalleryError("embeddings of one model have different sizes")
+        for model, size in sizes:
+            index = self._indexes.get(model)
+            if index is not None and index.size != size:
+                raise GalleryError(f"templates of this model have {index.size} numbers, not {size}")
+        changed: dict[str, dict[str, Floats]] = {model: {} for model, _ in sizes}
         with self._lock:
             with self._database.transaction() as connection:
                 for model, size in sizes:
                     rows.check_size(connection, model, size)
-                numbers = [rows.insert(connection, one) for one in enrolments]
-                gone: list[int] = []
-                for person_id, model in {(one.person_id, one.model) for one in enrolments}:
-                    gone += rows.drop_oldest(connection, person_id, model, limit)
-                rows.bump(connection)
-            for index in self._indexes.values():
-                _add(index, numbers, enrolments)
-                index.remove(gone)
+                revision = rows.bump(connection)
+                for one in enrolments:
+                    rows.insert(connection, one, revision)
+                for person_id, model in dict.fromkeys((e.person_id, e.model) for e in enrolments):
+                    rows.drop_oldest(connection, person_id, model, limit)
+                    templates = rows.templates(connection, person_id, model)
+                    changed[model][person_id] = _one(templates, coherence)
+            for model, people in changed.items():
+                index = self._indexes.get(model)
+                if index is not None:
+                    index.put_many(list(people), np.stack(list(people.values())))
 
 
-def _add(index: Index, numbers: Sequence[int], enrolments: Sequence[Enrolment]) -> None:
-    pairs = zip(numbers, enrolments, strict=True)
-    own = [(number, one) for number, one in pairs if one.model == index.model]
-    if own:
-        embeddings = np.stack([one.embedding for _, one in own])
-        index.extend([number for number, _ in own], [one.person_id for _, one in own], embeddings)
+def _one(templates: list[Floats], coherence: float | None) -> Floats:
+    """A person's templates as the one row of an index."""
+    matrix = np.stack(templates)
+    embeddings, usable = fused(matrix.sum(axis=0, keepdims=True), len(matrix))
+    if not usable[0]:
+        raise GalleryError(
+            "the views of a person have nothing in common; enrol again, with one person in view"
+        )
+    if coherence is not None and not (found := agreement(matrix)) >= coherence:
+        raise GalleryError(
+            "the views of a person do not show the same one: one of them has a similarity of "
+            f"{found:.2f} to the others, {coherence:.2f} is needed; enrol again with one person "
+            "in view, or remove the person first if the older views are not theirs"
+        )
+    row: Floats = embeddings[0]
+    return row

@@ -9,10 +9,13 @@ import numpy as np
 from edged.errors import GalleryError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edged.types import Floats
 
 SMALLEST, LARGEST = 2, 4096
 _UNIT_TOLERANCE = 1e-3
+_SHORTEST_MEAN = 0.05  # 50 templates without anything in common have a mean of length 0.14
 
 
 def unit(vector: Any, size: int | None = None) -> Floats:
@@ -44,3 +47,32 @@ def unit(vector: Any, size: int | None = None) -> Floats:
     if abs(length - 1) > _UNIT_TOLERANCE:
         raise GalleryError(f"an embedding of length {length:.4g}; normalise it to 1 first")
     return (exact / length).astype(np.float32)
+
+
+def fused(total: Floats, count: Any) -> tuple[Floats, NDArray[np.bool_]]:
+    """The templates of each of many persons as one embedding: their mean, put to length 1.
+
+    Args:
+        total: sums of a person's templates, (n, d).
+        count: how many templates each is the sum of, (n,).
+
+    Returns:
+        Unit-length float32 (n, d), and (n,) which of the rows are one: templates that cancel
+        out have no direction in common, and no templates have none at all.
+    """
+    length = np.linalg.norm(total, axis=1)
+    usable = length > _SHORTEST_MEAN * np.maximum(count, 1)  # false, too, for what is no number
+    length = np.where(usable, length, np.float32(1)).astype(np.float32)
+    return total / length[:, np.newaxis], usable
+
+
+def agreement(templates: Floats) -> float:
+    """How well a person's templates (n, d) agree: the lowest cosine between one of them and all
+    others fused; 1 for a single one."""
+    if len(templates) == 1:
+        return 1.0
+    rows = templates.astype(np.float64)
+    others = rows.sum(axis=0) - rows
+    length = np.linalg.norm(others, axis=1)
+    cosines = (rows * others).sum(axis=1) / np.maximum(length, 1e-9)
+    return float(cosines.min())

@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edged.errors import DiskFull, GalleryError, StorageError, WrongKey
+from edged.gallery import rows
 from edged.gallery.people import Enrolment
-from edged.gallery.search import Index
 from edged.gallery.store import Gallery
 from edged.vault.keys import Secret
 from tests.gallery.faces import embeddings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from edged.gallery.search import Index
     from edged.types import Floats
 
 KEY = Secret(bytes(range(32)))
@@ -42,6 +43,16 @@ def gallery(tmp_path: Path) -> Iterator[Gallery]:
 def add(gallery: Gallery, person_id: str, face: Floats, **changes: Any) -> None:
     values: dict[str, Any] = {"model": MODEL, "quality": 0.9, "source": "photo", "limit": 5}
     gallery.add(person_id, face, **(values | changes))
+
+
+def fused_of(*faces: Floats) -> Floats:
+    """The mean, put to length 1, worked out in double precision."""
+    mean = np.mean(faces, axis=0, dtype=np.float64)
+    return (mean / np.linalg.norm(mean)).astype(np.float32)
+
+
+def rows_of(index: Index) -> dict[str, Floats]:
+    return dict(zip(index._ids, index._matrix, strict=False))
 
 
 def best(index: Index, face: Floats) -> str:
@@ -107,12 +118,109 @@ def test_beyond_the_limit_the_oldest_template_gives_way(gallery: Gallery) -> Non
     for number in range(5):
         add(gallery, "a", FACES[number], limit=3)
     assert gallery.people()[0].templates == {MODEL: 3, OTHER_MODEL: 1}
-    similar = [index.search(FACES[n], 1).candidates[0].similarity > 0.999 for n in range(5)]
-    assert similar == [False, False, True, True, True]
+    expected = fused_of(*FACES[2:5])
+    assert index.search(expected, 1).candidates[0].similarity > 0.9999
     gallery.add_many([Enrolment("a", FACES[n], MODEL, 0.5, "door") for n in range(4)], limit=2)
-    assert gallery.people()[0].templates[MODEL] == len(index) == 2
+    assert (gallery.people()[0].templates[MODEL], len(index)) == (2, 1)
+    np.testing.assert_allclose(gallery.templates("a", MODEL), FACES[2:4], atol=1e-6)
+    assert index.search(fused_of(*FACES[2:4]), 1).candidates[0].similarity > 0.9999
     with pytest.raises(GalleryError, match="limit"):
         add(gallery, "a", FACES[0], limit=0)
+
+
+def test_a_search_compares_with_each_person_once_by_all_their_templates_fused(
+    gallery: Gallery,
+) -> None:
+    index = gallery.index(MODEL, 16)
+    for number in range(5):
+        add(gallery, "a", FACES[number])
+    add(gallery, "b", FACES[5])
+    for _ in range(2):
+        assert len(index) == index.people == 2
+        match = index.search(FACES[0], 5)
+        similarity = {one.person_id: one.similarity for one in match.candidates}
+        assert similarity["a"] == pytest.approx(fused_of(*FACES[:5]) @ FACES[0], abs=1e-6)
+        gallery.close()
+        gallery.open()
+        index = gallery.index(MODEL, 16)
+    np.testing.assert_allclose(gallery.templates("a", MODEL), FACES[:5], atol=1e-6)
+    assert gallery.templates("nobody", MODEL) == gallery.templates("a", OTHER_MODEL) == []
+
+
+def test_templates_that_lie_thousands_of_rows_apart_are_fused(gallery: Gallery) -> None:
+    people = [f"{number}" for number in range(3000)]
+    faces = embeddings(9000).reshape(3, 3000, 16)
+    for day in faces:
+        gallery.add_many(
+            [Enrolment(*pair, MODEL, 0.5, "x") for pair in zip(people, day, strict=True)], limit=5
+        )
+    mean = faces.mean(axis=0)
+    expected = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+    loaded = rows_of(gallery.index(MODEL, 16))
+    np.testing.assert_allclose([loaded[who] for who in people], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("coherence", [None, -1.0])
+def test_views_that_cancel_out_are_refused_and_leave_no_trace(
+    gallery: Gallery, coherence: float | None
+) -> None:
+    index = gallery.index(MODEL, 16)
+    add(gallery, "a", FACES[0])
+    revision = gallery.revision
+    with pytest.raises(GalleryError, match="nothing in common"):
+        add(gallery, "a", -FACES[0], coherence=coherence)
+    with pytest.raises(GalleryError, match="nothing in common"):
+        gallery.add_many(
+            [Enrolment("b", face, MODEL, 0.5, "x") for face in (FACES[1], -FACES[1])], limit=5
+        )
+    assert gallery.revision == revision
+    assert gallery.people()[0].templates == {MODEL: 1}
+    assert (index.ids(), best(index, FACES[0])) == ({"a"}, "a")
+    assert np.isfinite(index._matrix).all()
+
+
+def test_a_view_of_somebody_else_is_refused_where_views_must_agree(gallery: Gallery) -> None:
+    near = [fused_of(FACES[0], FACES[0], face) for face in FACES[1:4]]
+    add(gallery, "a", near[0], coherence=0.35)
+    gallery.add_many([Enrolment("a", face, MODEL, 0.5, "x") for face in near], limit=5)
+    stranger = -FACES[0]
+    index = gallery.index(MODEL, 16)
+    before = rows_of(index)["a"].copy()
+    with pytest.raises(GalleryError, match=r"similarity of -0\.\d+ to the others, 0\.35 is needed"):
+        add(gallery, "a", stranger, coherence=0.35)
+    assert gallery.people()[0].templates == {MODEL: 4}
+    np.testing.assert_array_equal(rows_of(index)["a"], before)
+    gallery.remove("a")
+    add(gallery, "a", stranger, coherence=0.35)  # alone there is nothing to agree with
+
+
+def test_a_person_whose_stored_templates_cancel_out_is_never_found(
+    gallery: Gallery, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = gallery.index(MODEL, 16)
+    for who, face in (("a", FACES[0]), ("b", FACES[1]), ("canary", FACES[2])):
+        add(gallery, who, face)
+    with gallery._database.transaction() as connection:  # as no version of this software does
+        revision = rows.bump(connection)
+        rows.insert(connection, Enrolment("canary", -FACES[2], MODEL, 0.5, "x"), revision)
+        bad = np.full(16, np.nan, np.float32)
+        rows.insert(connection, Enrolment("b", bad, MODEL, 0.5, "x"), revision)
+    gallery.refresh()
+    gallery.close()
+    gallery.open()
+    for one in (index, gallery.index(MODEL, 16)):
+        assert one.ids() == {"a"}
+        assert best(one, FACES[2]) == "a"
+        assert np.isfinite(one._matrix).all()
+    assert "2 people cannot be recognised" in caplog.text
+    assert "canary" not in caplog.text
+
+
+def test_embeddings_of_another_size_than_the_index_are_refused(gallery: Gallery) -> None:
+    index = gallery.index(MODEL, 32)
+    with pytest.raises(GalleryError, match="32 numbers, not 16"):
+        add(gallery, "a", FACES[0])
+    assert (gallery.people(), len(index)) == ([], 0)
 
 
 def test_a_removed_person_is_gone_everywhere(gallery: Gallery) -> None:
@@ -301,12 +409,11 @@ def test_changes_by_another_process_are_noticed_and_followed(
     assert gallery.changed()
     gallery.refresh()
     assert not gallery.changed()
-    fresh = Index(MODEL, 16)
     reloaded = Gallery(tmp_path / "gallery.db", KEY)
     reloaded.open()
     fresh = reloaded.index(MODEL, 16)
     reloaded.close()
-    assert index.numbers() == fresh.numbers()
+    assert index.ids() == fresh.ids()
     assert index.people == fresh.people == 200
     for face in FACES:
         assert best(index, face) == best(fresh, face)
@@ -346,9 +453,12 @@ def test_an_index_kept_in_step_equals_one_loaded_afresh(
     galleries[0].refresh()
     fresh = galleries[1].index(MODEL, 16)
     galleries[1].refresh()
-    kept = {row.tobytes() for row in index._matrix[: len(index)]}
-    assert kept == {row.tobytes() for row in fresh._matrix[: len(fresh)]}
-    assert index.numbers() == fresh.numbers()
+    kept, loaded = rows_of(index), rows_of(fresh)
+    assert set(kept) == set(loaded)
+    for person in galleries[0].people():
+        expected = fused_of(*galleries[0].templates(person.id, MODEL))
+        np.testing.assert_allclose(kept[person.id], expected, atol=1e-6)
+        np.testing.assert_allclose(loaded[person.id], expected, atol=1e-6)
     assert index.people == fresh.people == len(galleries[0].people())
     for gallery in galleries:
         gallery.close()
