@@ -62,7 +62,7 @@ def test_bytes_that_are_no_text_elsewhere_do_not_leave_a_relay_on(edged, bare):
     [
         ("", "door"),
         ("site: hq\n", "door: is missing"),
-        ("door:\n  driver: gpio\nsite: [\n".replace("gpio", "gpo"), "2:3"),
+        ("door:\n  driver: gpio\nsite: [\n".replace("gpio", "gpo"), "unknown driver"),
         ("door:\n  driver: gpio\n  active_lo: true\nsite: [\n", "did you mean active_low?"),
         ("door:\n  driver: gpio\n  active_low: perhaps\nsite: [\n", ":3:3: door.active_low"),
         ("\n\ndoor:\n  driver: gpio\n  line: -4\nsite: [\n", ":5:3: door.line"),

@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 import yaml
@@ -14,9 +14,6 @@ import yaml
 from edged.config.load import parse
 from edged.config.schema import Config
 from edged.resources import shared
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PROGRAMS = ("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles")
 pytestmark = pytest.mark.skipif(
@@ -60,6 +57,83 @@ def test_the_unit_promises_what_the_daemon_keeps(unit: Path) -> None:
     assert any(line.startswith("WatchdogSec=") for line in lines)
     for device in ("char-video4linux", "char-gpiochip"):
         assert f"DeviceAllow={device} rw" in lines
+
+
+def test_a_door_waits_neither_for_the_network_nor_for_the_clock() -> None:
+    text = (UNITS / "edged.service").read_text()
+    ordered = re.findall(r"^(?:After|Wants|Requires|BindsTo)=.*", text, re.MULTILINE)
+    assert ordered == []
+
+
+def test_the_folders_have_the_modes_that_tmpfiles_gives_them() -> None:
+    lines = (UNITS / "edged.service").read_text().splitlines()
+    assert "StateDirectoryMode=0700" in lines
+    assert "ConfigurationDirectoryMode=0750" in lines
+    assert "d /etc/edged 0750 " in (UNITS / "edged.tmpfiles").read_text()
+
+
+def dropped_in(unit: Path, name: str, text: str) -> subprocess.CompletedProcess[str]:
+    folder = unit.parent / "edged.service.d"
+    folder.mkdir()
+    (folder / name).write_text(text)
+    ran = run("systemd-analyze", "verify", unit)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+    return run("systemd-analyze", "security", "--offline=true", "--threshold=25", unit)
+
+
+def test_the_unit_of_a_jetson_reaches_its_devices_and_is_tight_all_the_same(unit: Path) -> None:
+    ran = dropped_in(unit, "jetson.conf", (UNITS / "edged-jetson.conf").read_text())
+    assert ran.returncode == 0, ran.stdout[-200:]
+    assert re.search(r"DeviceAllow= +Service has no device ACL", ran.stdout)
+
+
+def test_the_key_of_a_tpm_takes_the_place_of_the_plain_one(unit: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
+    printed = re.findall(r"printf '(\[Service\]\\nLoadCredential=\\n.*?)'", page)
+    assert len(printed) == 1
+    text = printed[0].replace("\\n", "\n")
+    assert text.splitlines()[1] == "LoadCredential="
+    assert dropped_in(unit, "key.conf", text).returncode == 0
+
+
+def test_the_rule_gives_the_chips_to_the_group_that_is_made() -> None:
+    rule = UNITS / "edged.udev"
+    lines = [line for line in rule.read_text().splitlines() if not line.startswith("#")]
+    pair = r'[A-Z]+(?:==|=)"[^"]+"'
+    assert lines
+    for line in lines:
+        assert re.fullmatch(rf"{pair}(?:, {pair})*", line)
+        assert 'GROUP="gpio"' in line
+    assert "g gpio" in (UNITS / "edged.sysusers").read_text()
+    udevadm = shutil.which("udevadm")
+    if udevadm and int(run(udevadm, "--version").stdout) >= 254:  # it can verify since
+        ran = run(udevadm, "verify", "--resolve-names=never", rule)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_a_command_as_the_service_is_run_as_the_unit_says(tmp_path: Path) -> None:
+    """systemd-run is another program here, which tells its arguments."""
+    stand_in = tmp_path / "systemd-run"
+    stand_in.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    stand_in.chmod(0o755)
+    here = tmp_path / "my photos"
+    here.mkdir()
+    ran = subprocess.run(
+        ["sh", UNITS / "edged-as-service", "enrol", "-c", "x.yaml", "E 1", "a b.jpg"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = ran.stdout.splitlines()
+    program = told.index("/opt/edged/bin/edged")
+    assert told[program + 1 :] == ["enrol", "-c", "x.yaml", "E 1", "a b.jpg"]
+    given = [told[n + 1] for n in range(program) if told[n] == "-p"]
+    assert f'BindReadOnlyPaths="{here}":/mnt' in given
+    own = [line for line in given if not line.startswith(("BindReadOnlyPaths=", "Working"))]
+    assert len(own) > 5
+    assert set(own) <= set((UNITS / "edged.service").read_text().splitlines())
 
 
 def test_the_user_can_be_made(tmp_path: Path) -> None:

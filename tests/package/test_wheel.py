@@ -23,6 +23,9 @@ SHIPPED = {
     "edged/share/systemd/edged.service",
     "edged/share/systemd/edged.sysusers",
     "edged/share/systemd/edged.tmpfiles",
+    "edged/share/systemd/edged.udev",
+    "edged/share/systemd/edged-jetson.conf",
+    "edged/share/systemd/edged-as-service",
     "edged/share/models/mobilefacenet-rts/manifest.yaml",
     "edged/share/models/mobilefacenet-rts/model.onnx",
     "edged/share/models/mobilefacenet-rts/MODEL_CARD.md",
@@ -31,7 +34,7 @@ SHIPPED = {
     "edged/share/models/mtcnn/rnet.onnx",
     "edged/share/models/mtcnn/onet.onnx",
 }
-EXTRAS = {"openvino", "onnxruntime", "gpio", "picamera", "demo", "train", "dev"}
+EXTRAS = {"openvino", "onnxruntime", "gpio", "picamera", "web", "demo", "train", "dev"}
 
 
 @pytest.fixture(scope="module")
