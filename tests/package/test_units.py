@@ -134,6 +134,10 @@ def test_a_command_as_the_service_is_run_as_the_unit_says(tmp_path: Path) -> Non
     own = [line for line in given if not line.startswith(("BindReadOnlyPaths=", "Working"))]
     assert len(own) > 5
     assert set(own) <= set((UNITS / "edged.service").read_text().splitlines())
+    unit = tmp_path / "same.service"  # systemd reads both forms alike
+    unit.write_text("\n".join(["[Service]", "Type=oneshot", "ExecStart=/bin/true", *given, ""]))
+    ran_as_unit = run("systemd-analyze", "verify", unit)
+    assert (ran_as_unit.returncode, ran_as_unit.stderr) == (0, "")
 
 
 def test_the_user_can_be_made(tmp_path: Path) -> None:
