@@ -2,37 +2,37 @@
 
 Protocol. The gallery holds one template of every distractor (a folder a person, first photo)
 and, in turn, each webcam person enrolled at the terminal from one day's session. Every other
-session of that person is then shown as presentations of `window` frames at 15 frames a second,
-through the same detection, quality gate, fusion, search and state machine as at a door. As a
-stranger each person is shown without being enrolled, while everybody else is.
+session of that person is then shown as presentations of `window` frames at 15 frames a second.
+As a stranger each person is shown without being enrolled, while everybody else is. Frames go
+through the daemon's own `Terminal`, gallery and outbox; what counts is the event it records.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edged.bench.rig import Rig
 from edged.camera.images import read_image
-from edged.decision.enrolment import Enrolment, Progress
-from edged.decision.presentation import Kind, Presentation
+from edged.decision.presentation import Kind
 from edged.errors import EdgedError, NoUsableFace
-from edged.gallery.search import Index
-from edged.types import Frame
-from edged.vision.evidence import Evidence
+from edged.gallery.people import Enrolment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from edged.decision.policy import Policy
     from edged.service.engine import Engine
-    from edged.types import Floats, Image
+    from edged.types import Image
 
-RATE_HZ = 15.0
 WINDOW_FRAMES = 15
+
+Sessions = dict[str, dict[str, "list[Image]"]]  # of each person, by day
 
 
 def data_folder() -> Path:
@@ -61,134 +61,101 @@ class Tally:
         return {**counts, "median_frames_to_grant": median}
 
 
-def run(engine: Engine, policy: Policy, data: Path) -> dict[str, Any]:
-    """The whole protocol; counts by person and session."""
-    distractors = list(_distractors(engine, data / "lfw-train"))
+def run(
+    engine: Engine,
+    policy: Policy,
+    data: Path,
+    others: Iterable[Enrolment] | None = None,
+) -> dict[str, Any]:
+    """The whole protocol; counts by person and session. `others` are the distractors, if they
+    were made before."""
     sessions = {
-        person.name: sorted(p for p in person.iterdir() if p.is_dir())
+        person.name: {
+            day.name: read_session(day) for day in sorted(person.iterdir()) if day.is_dir()
+        }
         for person in sorted((data / "webcam-dev" / "live").iterdir())
     }
-    templates = {
-        (person, day.name): _enrol(engine, policy, day)
-        for person in sessions
-        for day in sessions[person]
-    }
-    enrolled: dict[str, Any] = {}
-    strangers: dict[str, Any] = {}
-    for person, days in sessions.items():
-        for day in days if len(days) > 1 else ():
-            views = templates[person, day.name]
-            if not views:
-                enrolled[f"{person} {day.name}"] = "could not be enrolled"
-                continue
-            index = _index(engine, distractors, {person: views})
-            for other in days:
-                if other != day:
-                    tally = _show(engine, policy, index, other, person)
-                    enrolled[f"{person} {day.name} → {other.name}"] = tally.summary()
-        others = {p: templates[p, d[0].name] for p, d in sessions.items() if p != person}
-        index = _index(engine, distractors, others)
-        for day in days:
-            tally = _show(engine, policy, index, day, None)
-            strangers[f"{person} {day.name}"] = tally.summary()
-    return {
-        "distractors": len(distractors),
-        "threshold": policy.thresholds(len(distractors) + 1).grant,
-        "enrolled": enrolled,
-        "strangers": strangers,
-    }
+    with (
+        tempfile.TemporaryDirectory(prefix="edged-bench-") as folder,
+        Rig(engine, policy, Path(folder)) as rig,
+    ):
+        others = distractors(engine, data / "lfw-train") if others is None else others
+        rig.gallery.add_many(others, limit=1)
+        people = len(rig.index)
+        return {
+            "distractors": people,
+            "threshold": policy.thresholds(people + 1).grant,
+            "enrolled": _show_enrolled(rig, sessions),
+            "strangers": _show_strangers(rig, sessions),
+        }
 
 
-def _distractors(engine: Engine, folder: Path) -> Iterator[tuple[str, Floats]]:
+def distractors(engine: Engine, folder: Path) -> Iterator[Enrolment]:
+    """The first photo of everybody in a folder of people, as a template; without a usable face
+    there is none."""
     for person in sorted(folder.iterdir()):
         try:
-            found = engine.extract(read_image(min(person.iterdir())))
+            found = engine.extract(read_image(min(person.iterdir()))).embedded
         except (NoUsableFace, EdgedError):
             continue
-        yield person.name, found.embedded.embedding
+        yield Enrolment(person.name, found.embedding, engine.identity, found.quality, "photo")
 
 
-def _index(
-    engine: Engine, distractors: Sequence[tuple[str, Floats]], people: dict[str, list[Floats]]
-) -> Index:
-    rows = [*distractors, *((person, view) for person, views in people.items() for view in views)]
-    index = Index(engine.identity, engine.manifest.outputs.embedding.size, len(rows))
-    index.extend(range(len(rows)), [person for person, _ in rows], np.array([r for _, r in rows]))
-    return index
+def _show_enrolled(rig: Rig, sessions: Sessions) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    for person, days in sessions.items():
+        for day in days if len(days) > 1 else ():
+            if not rig.enrol(person, days[day]):
+                told[f"{person} {day}"] = "could not be enrolled"
+                continue
+            for other in days:
+                if other != day:
+                    tally = _show(rig, days[other], person)
+                    told[f"{person} {day} → {other}"] = tally.summary()
+            rig.gallery.remove(person)
+    return told
 
 
-def _frames(images: Iterable[Image]) -> Iterator[Frame]:
-    for n, image in enumerate(images):
-        yield Frame(image, n / RATE_HZ, n)
+def _show_strangers(rig: Rig, sessions: Sessions) -> dict[str, Any]:
+    told: dict[str, Any] = {}
+    first = {person: next(iter(days.values())) for person, days in sessions.items()}
+    for person, images in first.items():
+        rig.enrol(person, images)
+    for person, days in sessions.items():
+        rig.gallery.remove(person)
+        for day, images in days.items():
+            told[f"{person} {day}"] = _show(rig, images, None).summary()
+        rig.enrol(person, first[person])
+    return told
 
 
-def _images(day: Path) -> list[Image]:
+def read_session(day: Path) -> list[Image]:
+    """A session's frames in order."""
     return [read_image(path) for path in sorted(day.glob("*.jpg"))]
 
 
-def _enrol(engine: Engine, policy: Policy, day: Path) -> list[Floats]:
-    vision = engine.vision()
-    enrolment = Enrolment(3, max(policy.minimum_quality, 0.5), 60.0)
-    views: list[Floats] = []
-    for frame in _frames(_images(day)):
-        observation = vision.observe(frame, embed=True)
-        step = enrolment.step(observation)
-        if step.progress is Progress.RESTARTED:
-            views = []
-        taken = step.progress in (Progress.TAKEN, Progress.COMPLETED)
-        if taken and observation.embedding is not None:
-            views.append(observation.embedding)
-        if step.progress is Progress.COMPLETED:
-            break
-    return views
-
-
-def _show(engine: Engine, policy: Policy, index: Index, day: Path, person: str | None) -> Tally:
+def _show(rig: Rig, images: Sequence[Image], person: str | None) -> Tally:
     tally = Tally()
-    images = _images(day)
     for start in range(0, max(1, len(images) - WINDOW_FRAMES // 2), WINDOW_FRAMES):
-        _present(engine, policy, index, images[start : start + WINDOW_FRAMES], person, tally)
+        _present(rig, images[start : start + WINDOW_FRAMES], person, tally)
     return tally
 
 
-def _present(
-    engine: Engine,
-    policy: Policy,
-    index: Index,
-    images: Sequence[Image],
-    person: str | None,
-    tally: Tally,
-) -> None:
+def _present(rig: Rig, images: Sequence[Image], person: str | None, tally: Tally) -> None:
     """One presentation, until it is decided or its frames are over."""
-    vision, presentation, evidence = engine.vision(), Presentation(policy), Evidence()
     tally.shown += 1
     asked = False
-    for number, frame in enumerate(_frames(images), 1):
-        observation = vision.observe(frame, embed=True)
-        match = None
-        if (
-            presentation.usable(observation)
-            and observation.track_id is not None
-            and observation.embedding is not None
-            and observation.log_variance is not None
-        ):
-            fused = evidence.add(
-                observation.track_id, observation.embedding, observation.log_variance
-            )
-            match = index.search(fused, 2)
-        outcome = presentation.step(observation, match).outcome
-        if outcome is None:
-            continue
-        if outcome.kind is Kind.RETAKE:
+    for number, event in rig.present(images):
+        if event.type == Kind.RETAKE:
             asked = True
             continue
-        if outcome.kind is Kind.GRANTED:
-            if person is not None and outcome.person_id == person:
+        if event.type == Kind.GRANTED:
+            if person is not None and event.data["person_id"] == person:
                 tally.right += 1
                 tally.frames_to_grant.append(number)
             else:
                 tally.wrong += 1
-        elif outcome.kind is Kind.REVIEW:
+        elif event.type == Kind.REVIEW:
             tally.review += 1
         else:
             tally.denied += 1

@@ -1,0 +1,115 @@
+"""The daemon's work on recorded frames, without its camera, threads and site."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Self
+
+from edged.config.schema import Config
+from edged.decision.presentation import Kind
+from edged.door.table import make_door
+from edged.events.outbox import Outbox
+from edged.gallery.store import Gallery
+from edged.service.journal import Journal
+from edged.service.metrics import Metrics
+from edged.service.state import State
+from edged.service.terminal import EnrolmentRequest, Terminal
+from edged.types import Frame
+from edged.vault.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from edged.decision.policy import Policy
+    from edged.events.types import Event
+    from edged.gallery.search import Index
+    from edged.service.engine import Engine
+    from edged.types import Image
+
+RATE_HZ = 15.0
+
+_SETTINGS = {
+    "site": "bench",
+    "terminal": "bench",
+    "camera": {"driver": "replay", "source": "none"},
+    "key": {"credential": "none"},
+    "door": {"driver": "simulated"},
+}
+
+
+class Rig:
+    """Real gallery, outbox and terminal in a folder, under a key of their own.
+
+    Attributes:
+        gallery: encrypted, empty at first.
+        index: of the engine's model, in step with the gallery.
+    """
+
+    def __init__(self, engine: Engine, policy: Policy, folder: Path) -> None:
+        self._engine = engine
+        self._policy = policy
+        self._config = Config.model_validate(_SETTINGS)
+        key = Secret(os.urandom(32))
+        self._outbox = Outbox(folder / "events.db", key, self._config.events.capacity)
+        self._door = make_door(self._config.door)
+        self._stack = ExitStack()
+        self.gallery = Gallery(folder / "gallery.db", key)
+        self.index: Index
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for part in (self._door, self._outbox, self.gallery):
+                stack.callback(part.close)
+                part.open()
+            size = self._engine.manifest.outputs.embedding.size
+            self.index = self.gallery.index(self._engine.identity, size)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def enrol(self, person_id: str, images: Iterable[Image]) -> bool:
+        """Enrol whoever is on the frames at the terminal; whether that came to its end."""
+        gallery = self._config.gallery
+        terminal = self._terminal()
+        terminal.request_enrolment(
+            EnrolmentRequest(
+                person_id, None, gallery.enrolment_views, gallery.enrolment_timeout_s, "bench"
+            )
+        )
+        return any(event.type == "enrol.completed" for _, event in self._play(terminal, images))
+
+    def present(self, images: Iterable[Image]) -> Iterator[tuple[int, Event]]:
+        """Show frames to a terminal that has seen nobody before: what it records about access,
+        with the number of the frame, from 1 on."""
+        kinds = {kind.value for kind in Kind}
+        for number, event in self._play(self._terminal(), images):
+            if event.type in kinds:
+                yield number, event
+
+    def _terminal(self) -> Terminal:
+        lowest = self._engine.manifest.quality.minimum.access
+        return Terminal(
+            self._config,
+            self._policy,
+            identity=self._engine.identity,
+            enrolment_quality=max(lowest, self._policy.minimum_quality),
+            gallery=self.gallery,
+            index=self.index,
+            door=self._door,
+            journal=Journal(self._outbox, State()),
+            metrics=Metrics(),
+            on_display=lambda _: None,
+        )
+
+    def _play(self, terminal: Terminal, images: Iterable[Image]) -> Iterator[tuple[int, Event]]:
+        vision = self._engine.vision()
+        for n, image in enumerate(images):
+            terminal.process(Frame(image, n / RATE_HZ, n), vision)
+            events = self._outbox.pending()
+            self._outbox.acknowledge([event.seq for event in events])
+            for event in events:
+                yield n + 1, event

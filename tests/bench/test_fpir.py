@@ -1,0 +1,64 @@
+"""A door keeps the FPIR that it is asked for, and the bench can tell when one does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from edged.bench.fpir import Share, read_people, run
+from edged.config.schema import Decision
+from edged.service.policy import make_policy
+from edged.vision.embed import Embedded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.decision.policy import Policy
+    from edged.service.engine import Engine
+
+
+@pytest.mark.parametrize(
+    ("events", "trials", "low", "high"),
+    [(0, 100, 0, 0.036217), (1, 100, 0.000253, 0.054459), (12, 1000, 0.006216, 0.020868)],
+)
+def test_the_bounds_are_those_of_the_exact_binomial_interval(
+    events: int, trials: int, low: float, high: float
+) -> None:
+    assert Share(events, trials).bounds == pytest.approx((low, high), abs=2e-6)
+
+
+def test_nothing_seen_says_nothing() -> None:
+    assert Share(0, 0).bounds == (0, 1)
+    assert Share(5, 5).bounds[1] == 1
+
+
+def test_mates_impostors_and_people_with_two_names_are_told_apart(
+    policy: Policy,
+) -> None:
+    random = np.random.default_rng(0)
+    centres = random.standard_normal((20, 192))
+    centres[1] = centres[0]  # one person under two names
+    people = {}
+    for number, centre in enumerate(centres):
+        views = centre + 0.2 * random.standard_normal((8, 192))
+        views /= np.linalg.norm(views, axis=1, keepdims=True)
+        people[f"{number}"] = [Embedded(view, -1.0, 0.9) for view in views.astype(np.float32)]
+    strict, _ = run(people, policy, "model", enrolled=[3])
+    assert (strict.people, strict.probe) == (20, 1)
+    assert strict.label_errors == 16
+    assert (strict.fpir.events, strict.fpir.trials) == (0, 18 * 8)
+    assert strict.fnir.trials == 20 * 3
+    assert strict.fnir.events <= 6  # of the two with one face
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_asked_fpir_is_kept_with_three_photos_a_person(engine: Engine, data_dir: Path) -> None:
+    policy = make_policy(Decision(profile="access"), engine.manifest)
+    people = read_people(engine, policy, data_dir / "lfw-train", most_people=100)
+    for cell in run(people, policy, engine.identity, enrolled=[3]):
+        assert cell.fpir.trials > 100
+        assert cell.fpir.bounds[0] <= policy.fpir, cell
+        assert cell.label_errors <= 0.02 * cell.fpir.trials, cell
