@@ -44,6 +44,6 @@ def _parts(settings: Settings) -> tuple[Source, Pace]:
 
 
 def _recording(path: Path, loop: bool) -> Source:
-    if path.is_dir():
+    if path.is_dir() or not path.suffix:  # a folder may come later
         return FolderSource(path, loop=loop)
     return VideoFile(path, loop=loop)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,9 +14,12 @@ from edged.config.schema import Config
 from edged.errors import ConfigError
 
 _LARGEST_FILE = 1_000_000
+_SECRET = frozenset({"key", "public_key"})  # what is given here may be a key by mistake
 _NAMES_OR_PATHS = ("bundle", "detector", "source")
 _DEEPEST = 20
 _MOST_VALUES = 20_000
+# What PyYAML raises on a tag that its value belies, such as ``!!timestamp x``.
+_NOT_A_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 Path_ = tuple[str | int, ...]
 T = TypeVar("T", bound=BaseModel)
 
@@ -64,7 +68,7 @@ class _Document:
             return [self._build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
         try:
             return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, ValueError) as fault:
+        except (yaml.YAMLError, *_NOT_A_VALUE) as fault:
             self.problem(path, f"not a usable value: {fault}")
             return None
 
@@ -152,7 +156,7 @@ def _message(error: Any, path: Path_, data: Any) -> str:
         return f"unknown driver (got {context.get('tag')!r}); known: {context.get('expected_tags')}"
     text = str(context["error"]) if "error" in context else error["msg"]
     text = text[:1].lower() + text[1:]
-    if isinstance(given, dict | list):
+    if isinstance(given, dict | list) or _SECRET.intersection(map(str, path)):
         return text
     shown = repr(given)
     return f"{text} (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
@@ -237,8 +241,16 @@ def _anchored(settings: T, folder: Path) -> T:
 
 
 def load(path: Path) -> Config:
-    """Read and validate a configuration file; see `parse` for the errors."""
-    return parse(_read(path), str(path), path.resolve().parent)
+    """Read and validate a configuration file; see `parse` for the errors.
+
+    Compiled networks are kept where systemd made room for them, unless the file says where.
+    """
+    config = parse(_read(path), str(path), path.resolve().parent)
+    cache = os.environ.get("CACHE_DIRECTORY")
+    if cache and config.model.cache_dir is None:
+        model = config.model.model_copy(update={"cache_dir": Path(cache)})
+        return config.model_copy(update={"model": model})
+    return config
 
 
 def problem_at(path: Path, dotted: str, what: str) -> str:

@@ -63,7 +63,7 @@ class OpenCVCamera(Settings):
     rate_hz: Annotated[float, *_number(1, 120)] = 15
     rotate_deg: Literal[0, 90, 180, 270] = 0
     fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4}$")] | None = None
-    timeout_s: Annotated[float, *_number(0.5, 60)] = 5
+    timeout_s: Annotated[float, *_number(0.5, 8)] = 5  # well within WatchdogSec
 
 
 class PiCamera(Settings):
@@ -75,7 +75,7 @@ class PiCamera(Settings):
     height_px: Annotated[int, *_number(120, 4096)] = 480
     rate_hz: Annotated[float, *_number(1, 120)] = 15
     rotate_deg: Literal[0, 90, 180, 270] = 0
-    timeout_s: Annotated[float, *_number(0.5, 60)] = 5
+    timeout_s: Annotated[float, *_number(0.5, 8)] = 5  # well within WatchdogSec
 
 
 class ReplayCamera(Settings):
@@ -166,6 +166,13 @@ class Key(Settings):
     credential: Name | None = None
     file: Path | None = None
     env: Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")] | None = None
+
+    @field_validator("credential", "file", "env", mode="before")
+    @classmethod
+    def _no_key(cls, value: Any) -> Any:
+        if isinstance(value, str) and re.fullmatch(r"[0-9A-Fa-f]{64}", value.strip()):
+            raise ValueError("this looks like the key itself; name the place where it is kept")
+        return value
 
     @model_validator(mode="after")
     def _one(self) -> Key:

@@ -101,11 +101,8 @@ class Policy:
 
     def thresholds(self, people: int) -> Thresholds:
         """The thresholds for a gallery of `people`."""
-        if self.similarity is not None:
-            grant = self.similarity
-        else:
-            grant = similarity_at(false_match_rate(self.fpir, people), self.curve)
-            grant = max(grant, self.floor_same)
+        derived = similarity_at(false_match_rate(self.fpir, people), self.curve)
+        grant = max(self.floor_same, derived if self.similarity is None else self.similarity)
         lax = min(self.fpir * self.review_fpir_factor, 0.5)
         review = similarity_at(false_match_rate(lax, people), self.curve)
         return Thresholds(grant, min(grant, max(review, self.floor_different)))

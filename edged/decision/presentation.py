@@ -4,7 +4,8 @@
 
     IDLE ──face──▶ GATHERING ──enough evidence──▶ GRANTED / DENIED / REVIEW
      ▲                 │  ▲                              │
-     │                 └──┘ instruction, retake          │ another face: GATHERING
+     │                 └──┘ instruction, retake          │ another face, or after DENIED and
+     │                                                   │ REVIEW a cool-down: GATHERING
      └──────────────────── gone ◀────────────────────────┘
 
 Time comes in with every observation; it may stand still or jump back without harm.
@@ -113,13 +114,24 @@ class Presentation:
         self._now_s = float("-inf")
         self._seen_s = float("-inf")
         self._decided_s = float("-inf")
-        self._last_granted: tuple[str, float] | None = None
+        self._visitor: str | None = None  # who was granted and has not been gone since
         self.phase = Phase.IDLE
 
     @property
     def wants_evidence(self) -> bool:
         """Whether an embedding of the next frame can change anything."""
-        return self.phase in (Phase.IDLE, Phase.GATHERING) or self._cooled_down()
+        return self.phase in (Phase.IDLE, Phase.GATHERING) or self._may_try_again()
+
+    def starts_anew(self, track_id: int) -> bool:
+        """Whether evidence of this face begins with the next frame: nothing gathered before,
+        of whoever it was, may count."""
+        attempt = self._attempt
+        return (
+            self.phase is not Phase.GATHERING
+            or attempt is None
+            or attempt.track_id != track_id
+            or attempt.frames == 0
+        )
 
     def usable(self, observation: Observation) -> bool:
         """Whether this view may count as evidence: unblocked, and trusted by the network."""
@@ -156,18 +168,21 @@ class Presentation:
             return Step(self.phase, self._guidance.shown)
         return self._guide(attempt, observation)
 
-    def hold(self) -> None:
-        """Serve whoever stands there only after they have gone, or after the cool-down."""
+    def hold(self, t_s: float) -> None:
+        """Serve whoever stands there at `t_s` only after they have gone."""
         self.reset()
-        self.phase, self._decided_s = Phase.HELD, self._now_s
+        self._now_s = self._seen_s = self._decided_s = max(self._now_s, t_s)
+        self.phase = Phase.HELD
 
     def reset(self) -> None:
         """Forget the person, as if nobody had been there."""
-        self._attempt, self.phase = None, Phase.IDLE
+        self._attempt, self._visitor, self.phase = None, None, Phase.IDLE
         self._guidance.clear()
 
-    def _cooled_down(self) -> bool:
-        return self._now_s - self._decided_s >= self._policy.cool_down_s
+    def _may_try_again(self) -> bool:
+        """Who was let in is served again when they have gone; who was not, after a while."""
+        refused = self.phase in (Phase.DENIED, Phase.REVIEW)
+        return refused and self._now_s - self._decided_s >= self._policy.cool_down_s
 
     def _nobody(self) -> Step:
         if self._now_s - self._seen_s >= self._policy.gone_after_s:
@@ -177,17 +192,16 @@ class Presentation:
         return Step(self.phase)
 
     def _attempt_for(self, track_id: int) -> _Attempt:
-        """The attempt of this face; a new face, or one that stayed past the cool-down, starts
-        a new one."""
+        """The attempt of this face; another face starts a new one, and so does one that was
+        refused and stayed past the cool-down. Whoever is first seen while held is held."""
         attempt = self._attempt
-        holding = self.phase not in (Phase.IDLE, Phase.GATHERING)
-        if attempt is None and self.phase is Phase.HELD and not self._cooled_down():
-            attempt = self._attempt = _Attempt(track_id, self._now_s)
-        if attempt is None or attempt.track_id != track_id or (holding and self._cooled_down()):
-            self.reset()
-            attempt = _Attempt(track_id, self._now_s, stuck_since_s=self._now_s)
-            self._attempt = attempt
-        return attempt
+        if attempt is not None and attempt.track_id == track_id and not self._may_try_again():
+            return attempt
+        if attempt is not None or self.phase is not Phase.HELD:
+            self.phase = Phase.IDLE
+            self._guidance.clear()
+        self._attempt = _Attempt(track_id, self._now_s, stuck_since_s=self._now_s)
+        return self._attempt
 
     def _blocked(self, observation: Observation) -> Defect | None:
         for defect in observation.defects:
@@ -212,16 +226,10 @@ class Presentation:
         return Step(self.phase, self._guidance.update(self._now_s, None))
 
     def _grant(self, attempt: _Attempt, match: Match, person_id: str) -> Step:
-        last = self._last_granted
-        if (
-            last is not None
-            and last[0] == person_id
-            and self._now_s - last[1] < self._policy.cool_down_s
-        ):
+        if person_id == self._visitor:  # lost from sight for a moment, and never gone
             self.phase = Phase.GRANTED
             self._guidance.clear()
             return Step(self.phase)
-        self._last_granted = (person_id, self._now_s)
         return self._decide(attempt, Kind.GRANTED, "matched", match, person_id)
 
     def _decide(
@@ -229,6 +237,7 @@ class Presentation:
     ) -> Step:
         self.phase = _HOLDS[kind]
         self._decided_s = self._now_s
+        self._visitor = person_id if kind is Kind.GRANTED else None
         self._guidance.clear()
         return Step(self.phase, None, self._outcome(attempt, kind, reason, match, person_id))
 

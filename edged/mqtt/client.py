@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged import __version__
-from edged.errors import BrokerError, EdgedError
+from edged.errors import BrokerError, EdgedError, StorageError
 from edged.events.clock import clock_state
 from edged.events.types import utc_now
 from edged.mqtt.commands import Incoming
@@ -39,6 +39,7 @@ _IDLE_S = 1.0
 _FIRST_DELAY_S = 0.5
 _GOODBYE_S = 3.0
 _UNACKNOWLEDGED_S = 30.0
+_SETTLE_AGAIN_S = 5.0
 _SPARE = 4  # of the window, for status, state and replies
 
 
@@ -260,6 +261,8 @@ class _Sender:
         self._page: deque[Event] = deque()
         self._cursor = 0
         self._events: dict[int, tuple[int, float]] = {}  # message id: seq, sent at
+        self._done: list[int] = []  # delivered, and still in the outbox
+        self._settle_from_s = 0.0
         self._others: dict[int, str] = {}  # message id: topic of a status or a state
         self._retained: dict[str, dict[str, Any]] = {}
         self.problem: str | None = None
@@ -302,7 +305,6 @@ class _Sender:
 
     def collect(self) -> None:
         """Take acknowledged events out of the outbox; notice a broker that refuses or sleeps."""
-        done: list[int] = []
         acknowledged = self._connection.acknowledged
         while acknowledged:
             mid, refusal = acknowledged.popleft()
@@ -312,12 +314,27 @@ class _Sender:
                 what = topic or "events"
                 self.problem = f"it refuses {what}: {refusal}; see its access rules"
             elif seq is not None:
-                done.append(seq)
-        if done:
-            self._outbox.acknowledge(done)
+                self._done.append(seq)
+        self._settle()
         oldest_s = min((sent_s for _, sent_s in self._events.values()), default=None)
         if oldest_s is not None and time.monotonic() - oldest_s > _UNACKNOWLEDGED_S:
             self.problem = "it takes events but does not acknowledge them"
+
+    def _settle(self) -> None:
+        """Take delivered events out of the outbox; a disk without room is asked again later,
+        and nothing else waits for it."""
+        now_s = time.monotonic()
+        if not self._done or now_s < self._settle_from_s:
+            return
+        try:
+            self._outbox.acknowledge(self._done)
+        except StorageError as fault:
+            if self._settle_from_s == 0.0:
+                _log.warning("delivered events cannot be taken out of the outbox yet: %s", fault)
+            self._settle_from_s = now_s + _SETTLE_AGAIN_S
+        else:
+            self._done.clear()
+            self._settle_from_s = 0.0
 
     def _publish(self, event: Event) -> bool:
         fresh = is_fresh(event, datetime.now(UTC), self._live_within_s)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
+import socket
 import threading
 import time
 from contextlib import ExitStack
@@ -54,6 +56,7 @@ class Daemon:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._stop = threading.Event()
+        self._asked = 0
         self._crashed = False
         self._ended = False
         self._beat = 0
@@ -69,22 +72,42 @@ class Daemon:
         Raises:
             EdgedError: a part cannot be opened; those opened before are closed again.
         """
-        self._catch_signals()
         with ExitStack() as stack:
+            self._catch_signals(stack)
             self._open(stack)
             self._supervise()
             notify("STOPPING=1")
         log.info("stopped")
         return 1 if self._crashed else 0
 
-    def _catch_signals(self) -> None:
-        def handle(_number: int, _frame: object) -> None:
-            if self._stop.is_set():
-                os._exit(1)  # the second one cuts; the relay's line falls back to rest
-            self._stop.set()
+    def _catch_signals(self, stack: ExitStack) -> None:
+        """The first SIGTERM or SIGINT asks, the second cuts.
 
-        signal.signal(signal.SIGTERM, handle)
-        signal.signal(signal.SIGINT, handle)
+        The handler takes no lock: it may interrupt the main thread while that holds one.
+        """
+        ear, mouth = socket.socketpair()
+        mouth.setblocking(False)
+        self._ear = ear
+        stack.callback(ear.close)
+        stack.callback(mouth.close)
+        signal.set_wakeup_fd(mouth.fileno(), warn_on_full_buffer=False)
+        stack.callback(signal.set_wakeup_fd, -1)
+
+        def handle(_number: int, _frame: object) -> None:
+            self._asked += 1
+            if self._asked > 1:
+                os._exit(1)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, handle)
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait for a signal; True when it is time to stop."""
+        if not self._asked and not self._stop.is_set():
+            select.select([self._ear], [], [], seconds)
+        if self._asked:
+            self._stop.set()
+        return self._stop.is_set()
 
     def _open(self, stack: ExitStack) -> None:
         config = self._config
@@ -167,12 +190,19 @@ class Daemon:
         self._camera = open_camera(self._config.camera, self._camera_changed)
         for name, work in (("camera", self._capture), ("vision", self._look)):
             thread = threading.Thread(target=self._guarded, args=(work,), name=name, daemon=True)
-            stack.callback(thread.join, 5.0)
+            stack.callback(self._join, thread)
             thread.start()
         stack.callback(self._mailbox.close)
         stack.callback(self._stop.set)
 
+    def _join(self, thread: threading.Thread) -> None:
+        thread.join(5.0)
+        if thread.is_alive():
+            log.error("the %s thread does not end", thread.name)
+            self._crashed = True
+
     def _say_stopping(self) -> None:
+        self._terminal.close()
         self._journal.record("terminal.stopped", crashed=self._crashed)
 
     def _guarded(self, work: Any) -> None:
@@ -207,7 +237,8 @@ class Daemon:
                 self._terminal.process(frame, vision)
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
-                vision = self._engine.vision()
+                if not self._stop.is_set():
+                    vision = self._engine.vision()
                 continue
             self._beat += 1
             self._frames += 1
@@ -229,6 +260,9 @@ class Daemon:
                 self._state.degrade("runtime", str(again))
             else:
                 break
+        if self._stop.is_set():
+            return
+        self._terminal.forget()
         self._state.restore("runtime")
         self._journal.record("runtime.back")
         log.warning("the networks run again")
@@ -239,7 +273,7 @@ class Daemon:
         interval_s = watchdog_interval_s()
         ready = False
         watch = Watch(started_s)
-        while not self._stop.wait(_TICK_S if ready else 0.02):
+        while not self._wait(_TICK_S if ready else 0.02):
             now_s = time.monotonic()
             if watch.look(now_s, self._beat, self._camera.beat) and interval_s is not None:
                 notify("WATCHDOG=1")
@@ -271,7 +305,12 @@ class Daemon:
         else:
             self._state.restore("storage")
 
+    def _tell_relay(self) -> None:
+        relay = "on" if self._door.relay else "rest"
+        self._state.set(door={"mode": "normal", "relay": relay, "contact": None})
+
     def _refresh_facts(self) -> None:
+        self._tell_relay()
         people = self._index.people
         thresholds = self._policy.thresholds(people)
         door = self._door.describe()
@@ -280,12 +319,7 @@ class Daemon:
         else:
             self._state.restore("door")
         self._state.set(
-            door={"mode": "normal", "relay": "on" if self._door.relay else "rest", "contact": None},
-            gallery={
-                "revision": self._gallery.revision,
-                "people": people,
-                "templates": len(self._index),
-            },
+            gallery={"revision": self._gallery.revision, "people": people},
             decision={
                 "profile": self._config.decision.profile,
                 "threshold": round(thresholds.grant, 4),
@@ -304,6 +338,7 @@ class Daemon:
             self._journal.record("camera.back")
 
     def _display(self, display: Display) -> None:
+        self._tell_relay()
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
         if self._screen is not None:
             shown = display.instruction.value if display.instruction else None
@@ -321,6 +356,7 @@ class Daemon:
         except DoorError as fault:
             self._journal.record("door.fault", reason=str(fault), command=context.id)
             raise
+        self._tell_relay()
         return Reply()
 
     def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:

@@ -11,6 +11,7 @@ import cv2
 
 from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.network import open_network
+from edged.decision.policy import similarity_at
 from edged.errors import NoUsableFace
 from edged.runtime.choose import open_runner
 from edged.types import Box, Defect, Face
@@ -38,6 +39,7 @@ CASCADE_OUTPUTS = {
 }
 """What MTCNN's networks call box regression, (landmarks,) face probability."""
 
+_SAME_PERSON_FMR = 1e-4  # two views in one place are of one person when they pass this
 _LARGEST_SIDE_PX = 1024
 _SHARE_OF_SIDE = 14  # in a still image faces below a 14th of the longer side are bystanders
 
@@ -100,7 +102,13 @@ class Engine:
 
     def vision(self) -> Vision:
         """A fresh pipeline for one camera."""
-        return Vision(self.detector(), self.embedder, self._limits)
+        return Vision(
+            self.detector(),
+            self.embedder,
+            self._limits,
+            same=similarity_at(_SAME_PERSON_FMR, self.manifest.similarity.risk),
+            trusted=self.manifest.quality.minimum.attendance,
+        )
 
     def warm_up(self, image: Image) -> None:
         """Run every network once, as a first frame would."""

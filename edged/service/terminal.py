@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.enrolment import Enrolment, Progress
-from edged.decision.presentation import Kind, Outcome, Phase, Presentation, Step
+from edged.decision.presentation import Kind, Outcome, Phase, Presentation
 from edged.errors import DoorError, GalleryError, StorageError
 from edged.gallery.people import Enrolment as Template
 from edged.vision.evidence import Evidence
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LOOK_AGAIN_FRAMES = 5
 _BLIND_S = 2.0  # without a frame for this long, whoever stands there now may be somebody else
 
 
@@ -127,7 +128,12 @@ class Terminal:
         """
         self._after_a_gap(frame.t_s)
         request = self._request
-        wants = request is not None or self._presentation.wants_evidence
+        # Now and then also while a decision holds: the next in the queue may stand there.
+        wants = (
+            request is not None
+            or self._presentation.wants_evidence
+            or frame.seq % _LOOK_AGAIN_FRAMES == 0
+        )
         with self._metrics.stage("observe"):
             observation = vision.observe(frame, embed=wants)
         if request is not None:
@@ -146,18 +152,29 @@ class Terminal:
         gap_s, self._frame_s = t_s - self._frame_s, t_s
         if gap_s <= max(_BLIND_S, self._config.decision.gone_after_s):
             return
+        self.forget()
+
+    def forget(self) -> None:
+        """Whoever stands there now may be somebody else: nothing gathered so far counts."""
         self._presentation.reset()
         self._evidence.clear()
         request = self._request
         if request is not None and (self._views or request.overdue):
             self._finish_enrolment(request, "no image came for a while; see the camera")
 
+    def close(self) -> None:
+        """Tell the site of an enrolment that will not be finished any more."""
+        request = self._request
+        if request is not None:
+            self._finish_enrolment(request, "the terminal was stopped")
+
     def _decide(self, observation: Observation) -> None:
         match = self._match(observation) if self._presentation.usable(observation) else None
         step = self._presentation.step(observation, match)
-        if step.outcome is not None:
-            self._act(step.outcome)
-        self._show(_display_of(step))
+        display = Display(step.phase, step.instruction)
+        if step.outcome is not None and not self._act(step.outcome):
+            display = Display(Phase.HELD)
+        self._show(display)
 
     def _match(self, observation: Observation) -> Match | None:
         if observation.embedding is None or observation.log_variance is None:
@@ -165,19 +182,23 @@ class Terminal:
         track_id = observation.track_id
         if track_id is None:
             return None
+        if self._presentation.starts_anew(track_id):
+            self._evidence.clear()
         template = self._evidence.add(track_id, observation.embedding, observation.log_variance)
         with self._metrics.stage("search"):
             return self._index.search(template, 2)
 
-    def _act(self, outcome: Outcome) -> None:
-        self._evidence.clear()
+    def _act(self, outcome: Outcome) -> bool:
+        """Record and do it; False when the door should have opened and did not."""
+        done = True
         self._metrics.count(outcome.kind.value)
         event = self._journal.record(outcome.kind.value, **self._told(outcome))
         if outcome.kind is Kind.GRANTED:
             if event is None and self._config.events.on_write_failure == "deny":
                 log.error("door kept shut: the event could not be recorded")
+                done = False
             else:
-                self._open_door()
+                done = self._open_door()
         log.info(
             "presentation outcome=%s reason=%s similarity=%s threshold=%s quality=%s frames=%d "
             "duration_s=%.2f people=%s",
@@ -190,13 +211,16 @@ class Terminal:
             outcome.duration_s,
             outcome.people,
         )
+        return done
 
-    def _open_door(self) -> None:
+    def _open_door(self) -> bool:
         try:
             self._door.pulse()
         except DoorError as fault:
             log.error("the door cannot be opened: %s", fault)
             self._journal.record("door.fault", reason=str(fault))
+            return False
+        return True
 
     def _told(self, outcome: Outcome) -> dict[str, Any]:
         told: dict[str, Any] = {
@@ -216,8 +240,15 @@ class Terminal:
         if outcome.person_id is not None:
             told["person_id"] = outcome.person_id
             if self._config.names_in_events:
-                told["name"] = self._gallery.name_of(outcome.person_id)
+                told["name"] = self._name_of(outcome.person_id)
         return told
+
+    def _name_of(self, person_id: str) -> str | None:
+        try:
+            return self._gallery.name_of(person_id)
+        except StorageError as fault:
+            log.warning("a name cannot be read: %s", fault)
+            return None
 
     def _enrol(self, request: EnrolmentRequest, observation: Observation) -> None:
         if self._enrolment is None:
@@ -265,7 +296,7 @@ class Terminal:
             quality = round(min(quality for _, quality in self._views), 3)
             self._journal.record("enrol.completed", **told, views=request.views, quality=quality)
             # Whoever was just enrolled is not served until they have left and come back.
-            self._presentation.hold()
+            self._presentation.hold(self._frame_s)
         else:
             self._journal.record("enrol.failed", **told, reason=refusal)
         log.info("enrolment %s", "completed" if refusal is None else f"failed: {refusal}")
@@ -278,10 +309,6 @@ class Terminal:
         if display != self._display:
             self._display = display
             self._on_display(display)
-
-
-def _display_of(step: Step) -> Display:
-    return Display(step.phase, step.instruction)
 
 
 def _round(value: float | None) -> float | None:

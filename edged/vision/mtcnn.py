@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from edged.runtime.base import Runner
     from edged.types import Floats, Image
 
-_PROPOSE, _REFINE, _ACCEPT, _FOLLOW = 0.7, 0.7, 0.8, 0.6  # least face probability by stage
+_PROPOSE, _REFINE, _ACCEPT, _FOLLOW = 0.6, 0.6, 0.8, 0.6  # least face probability by stage
 _MOST_PROPOSALS = 48
 _MOST_FACES = 12
+_DARK, _LIT, _MOST_GAIN = 60.0, 100.0, 8.0  # mean grey levels
 
 Five = tuple[Point, Point, Point, Point, Point]
 
@@ -124,7 +125,13 @@ def _detection(box: Floats, landmarks: Floats, score: float) -> Detection:
 
 
 def _input(image: Image) -> Floats:
-    """BGR uint8 (h, w, 3) to the networks' normalised RGB float32 (w, h, 3)."""
+    """BGR uint8 (h, w, 3) to the networks' normalised RGB float32 (w, h, 3).
+
+    A dark image is brightened: who stands in the dark must be seen to be told so.
+    """
+    level = sum(cv2.mean(image)[:3]) / 3
+    if level < _DARK:
+        image = cv2.convertScaleAbs(image, alpha=min(_LIT / max(level, 1.0), _MOST_GAIN))
     rgb = cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
     turned: Floats = cv2.transpose(rgb).astype(np.float32)
     turned -= 127.5

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from edged.decision.guidance import BLOCKING
 from edged.types import Defect, Face, Observation
 from edged.vision.defects import blur, find_defects
 from edged.vision.geometry import head_pose
@@ -11,9 +14,10 @@ from edged.vision.track import Tracker
 
 if TYPE_CHECKING:
     from edged.config.schema import Vision as Limits
-    from edged.types import Frame, Image
-    from edged.vision.embed import Embedder
+    from edged.types import Floats, Frame, Image
+    from edged.vision.embed import Embedded, Embedder
     from edged.vision.mtcnn import Detection, Detector
+    from edged.vision.track import Track
 
 _COMPARABLE = 0.5  # a second face of half the served one's area is somebody at the door too
 _DOUBTFUL = 0.5  # below this quality the view is asked whether blur is the cause
@@ -26,12 +30,25 @@ class Vision:
         detector: the cascade, on open runners.
         embedder: the recogniser, on an open runner.
         limits: when a view is fit to be used.
+        same: the similarity from which two views are of one person.
+        trusted: the quality from which a view can say that it is somebody else.
     """
 
-    def __init__(self, detector: Detector, embedder: Embedder, limits: Limits) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        embedder: Embedder,
+        limits: Limits,
+        *,
+        same: float,
+        trusted: float,
+    ) -> None:
         self._detector = detector
         self._embedder = embedder
         self._limits = limits
+        self._same = same
+        self._trusted = trusted
+        self._seen: tuple[int, Floats] | None = None  # track number, running mean of its views
         self._tracker = Tracker()
         self._since_detection = 0
 
@@ -40,8 +57,8 @@ class Vision:
 
         Args:
             frame: the frame.
-            embed: whether the decision can use an embedding; without, only place, pose and
-                light are judged and the recogniser does not run.
+            embed: whether the decision can use an embedding; without, and on views that are
+                never matched, only place, pose and light are judged and the recogniser rests.
 
         Raises:
             RuntimeFault: an inference runtime failed.
@@ -58,12 +75,13 @@ class Vision:
         if others and max(others) > _COMPARABLE * face.box.area:
             defects.append(Defect.SEVERAL_FACES)
         seen = len(self._tracker.tracks)
-        if not embed:
+        if not embed or BLOCKING.intersection(defects):
             return Observation(frame.t_s, frame.seq, seen, track.number, face, tuple(defects))
         chip = self._embedder.chip(image, face.landmarks)
         found = self._embedder.embed(chip)
         if found.quality < _DOUBTFUL and blur(chip) > self._limits.blur_level:
             defects.append(Defect.BLURRED)
+        track = self._as_person(track, found)
         return Observation(
             frame.t_s,
             frame.seq,
@@ -75,6 +93,21 @@ class Vision:
             found.log_variance,
             found.quality,
         )
+
+    def _as_person(self, track: Track, found: Embedded) -> Track:
+        """A track is a place; when another person stands in it, it gets another number."""
+        if found.quality < self._trusted:
+            return track
+        if self._seen is not None and self._seen[0] == track.number:
+            mean = self._seen[1]
+            if float(mean @ found.embedding) < self._same * float(np.linalg.norm(mean)):
+                track = self._tracker.renumber(track)
+                self._seen = (track.number, found.embedding)
+            else:
+                self._seen = (track.number, 0.8 * mean + found.embedding)
+        else:
+            self._seen = (track.number, found.embedding)
+        return track
 
     def _find(self, image: Image) -> None:
         """Follow the known faces; detect anew when one is lost, and every few frames."""

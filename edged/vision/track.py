@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from edged.vision.mtcnn import Detection
 
 _SAME_FACE = 0.3
@@ -23,10 +26,13 @@ class Track:
 class Tracker:
     """Associates detections by overlap and chooses whom to serve."""
 
-    def __init__(self) -> None:
+    # One row for the whole process: a pipeline that is made anew never repeats a number.
+    _all_numbers = itertools.count(1)
+
+    def __init__(self, numbers: Iterator[int] = _all_numbers) -> None:
+        self._numbers = numbers
         self.tracks: list[Track] = []
         self._missing: list[tuple[int, Track]] = []  # frames since it was seen, the track
-        self._next = 1
         self._served: int | None = None
 
     def follow(self, faces: list[Detection | None]) -> bool:
@@ -71,10 +77,16 @@ class Tracker:
         tracks: list[Track] = []
         for f, face in enumerate(faces):
             number = numbers.get(f)
-            if number is None:
-                number, self._next = self._next, self._next + 1
-            tracks.append(Track(number, face))
+            tracks.append(Track(next(self._numbers) if number is None else number, face))
         self.tracks = tracks
+
+    def renumber(self, track: Track) -> Track:
+        """The place is the same, the person is not: give the track a new number."""
+        other = replace(track, number=next(self._numbers))
+        self.tracks = [other if known is track else known for known in self.tracks]
+        if self._served == track.number:
+            self._served = other.number
+        return other
 
     def _age(self) -> None:
         self._missing = [(age + 1, track) for age, track in self._missing if age < _REMEMBERED]

@@ -44,7 +44,8 @@ def test_what_may_be_a_name_or_a_path_is_a_path_where_it_exists(tmp_path: Path) 
     (tmp_path / "walk.mp4").touch()
     file = tmp_path / "edged.yaml"
     file.write_text(
-        GOOD.replace("source: 0", "source: ./walk.mp4") + "model: {bundle: ./mine, detector: mtcnn}\n"
+        GOOD.replace("source: 0", "source: ./walk.mp4")
+        + "model: {bundle: ./mine, detector: mtcnn}\n"
     )
     config = load(file)
     assert config.camera.source == str(tmp_path / "walk.mp4")
@@ -122,11 +123,42 @@ def test_a_missing_a_binary_and_a_huge_file_are_named(tmp_path: Path) -> None:
         load(binary)
 
 
+def test_compiled_networks_are_kept_where_systemd_made_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CACHE_DIRECTORY", "/var/cache/edged")
+    file = tmp_path / "edged.yaml"
+    file.write_text(GOOD)
+    assert load(file).model.cache_dir == Path("/var/cache/edged")
+    file.write_text(GOOD + "model: {cache_dir: mine}\n")
+    assert load(file).model.cache_dir == tmp_path / "mine"
+
+
 def test_a_problem_found_in_use_points_at_its_setting(tmp_path: Path) -> None:
     file = tmp_path / "edged.yaml"
     file.write_text(GOOD)
     assert problem_at(file, "camera.source", "gone") == f"{file}:4:26: camera.source: gone"
     assert problem_at(file, "gallery.path", "gone") == f"{file}:1:1: gallery.path: gone"
+
+
+@pytest.mark.parametrize("place", ["env", "file", "credential"])
+def test_a_key_in_the_wrong_place_is_never_repeated(place: str) -> None:
+    found = problems(GOOD.replace("file: secret.key", f"{place}: {'0123456789abcdef' * 4}"))
+    assert any("this looks like the key itself" in line for line in found)
+    assert "0123456789abcdef" not in "\n".join(found)
+
+
+def test_a_private_key_given_for_a_public_one_is_never_repeated() -> None:
+    pem = "-----BEGIN PRIVATE KEY----- MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v -----END PRIVATE KEY-----"
+    keys = f"mqtt: {{host: b, commands: {{keys: [{{id: a, roles: [], public_key: '{pem}'}}]}}}}\n"
+    found = problems(GOOD + keys)
+    assert any("expected an Ed25519 public key" in line for line in found)
+    assert "MC4CAQ" not in "\n".join(found)
+
+
+@pytest.mark.parametrize("value", ["!!int ''", "!!float ''", "!!bool x", "!!timestamp x"])
+def test_a_value_that_is_not_what_its_tag_says_is_a_problem(value: str) -> None:
+    assert problems(GOOD.replace("hq", value))
 
 
 @given(st.text(max_size=300))

@@ -75,6 +75,7 @@ def test_a_fixed_similarity_replaces_the_derived_one_and_its_risk_is_stated() ->
     fixed = Policy(CURVE, 0.003, 0.45, 0.35, 0.5, similarity=0.45)
     assert fixed.thresholds(5000).grant == 0.45
     assert fixed.implied_fpir(5000) > 0.1
+    assert Policy(CURVE, 0.003, 0.45, 0.35, 0.5, similarity=0.2).thresholds(5000).grant == 0.45
     assert POLICY.implied_fpir(5000) == pytest.approx(0.003, rel=1e-3)
 
 

@@ -117,18 +117,66 @@ def test_a_second_face_blocks_only_where_one_person_is_demanded() -> None:
     assert strict[-1].instruction is Instruction.ONE_PERSON_ONLY
 
 
-def test_who_stays_is_served_again_only_after_the_cool_down() -> None:
+def test_who_was_let_in_and_stays_is_not_served_again_until_gone() -> None:
     presentation = Presentation(policy(cool_down_s=2.0))
-    steps = show(presentation, 15 * 4, STRONG)
-    assert [o.kind for o in outcomes(steps)] == [Kind.GRANTED] * 2
+    steps = show(presentation, 15 * 60, STRONG)
+    assert [o.kind for o in outcomes(steps)] == [Kind.GRANTED]
+    show(presentation, 20, None, start_s=60.0, track_id=None)
+    assert [o.kind for o in outcomes(show(presentation, 5, STRONG, start_s=62.0))] == [Kind.GRANTED]
 
 
-def test_who_left_and_came_back_as_another_track_at_once_is_not_logged_twice() -> None:
+@pytest.mark.parametrize("found", [WEAK, DOUBTFUL])
+def test_who_was_refused_and_stays_may_try_again_after_the_cool_down(found: Match) -> None:
+    presentation = Presentation(policy(cool_down_s=2.0))
+    assert len(outcomes(show(presentation, 15 * 2, found))) == 1
+    assert presentation.wants_evidence is False
+    (outcome,) = outcomes(show(presentation, 15, STRONG, start_s=3.0))
+    assert outcome.kind is Kind.GRANTED
+
+
+def test_who_was_lost_from_sight_for_a_moment_is_not_let_in_twice() -> None:
     presentation = Presentation(policy())
     show(presentation, 10, STRONG)
     steps = show(presentation, 10, STRONG, start_s=1.0, track_id=2)
     assert outcomes(steps) == []
     assert steps[-1].phase is Phase.GRANTED
+
+
+def test_who_leaves_and_comes_back_is_let_in_again_at_once() -> None:
+    presentation = Presentation(policy())
+    show(presentation, 10, STRONG)
+    show(presentation, 20, None, start_s=0.7, track_id=None)
+    (outcome,) = outcomes(show(presentation, 10, STRONG, start_s=2.1, track_id=2))
+    assert outcome.kind is Kind.GRANTED
+
+
+def test_another_person_in_between_makes_it_another_visit() -> None:
+    presentation = Presentation(policy())
+    show(presentation, 5, STRONG)
+    show(presentation, 12, WEAK, start_s=0.4, track_id=2)
+    (outcome,) = outcomes(show(presentation, 5, STRONG, start_s=1.3, track_id=3))
+    assert outcome.kind is Kind.GRANTED
+
+
+def test_whoever_stands_there_when_held_is_served_only_after_they_have_gone() -> None:
+    presentation = Presentation(policy(cool_down_s=1.0))
+    presentation.hold(100.0)
+    show(presentation, 2, None, start_s=100.1, track_id=None)
+    steps = show(presentation, 15 * 30, STRONG, start_s=100.3)
+    assert {step.phase for step in steps} == {Phase.HELD}
+    assert outcomes(steps) == []
+    show(presentation, 20, None, start_s=131.0, track_id=None)
+    assert outcomes(show(presentation, 5, STRONG, start_s=133.0, track_id=2))
+
+
+def test_evidence_starts_anew_with_a_face_an_attempt_and_after_being_gone() -> None:
+    presentation = Presentation(policy())
+    assert presentation.starts_anew(1)
+    show(presentation, 1, STRONG)
+    assert not presentation.starts_anew(1)
+    assert presentation.starts_anew(2)
+    show(presentation, 20, None, start_s=0.1, track_id=None)
+    assert presentation.starts_anew(1)
 
 
 def test_the_next_person_is_served_without_waiting() -> None:
