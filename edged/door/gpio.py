@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 class GpioLine:
     """One line of a GPIO chip, by number or name, requested as an inactive output.
 
-    The kernel gives the line back when the process dies, however it dies.
+    The kernel gives the line back when the process dies, however it dies; not on every board
+    does it give back the level (docs/decisions/0007-relay-rest.md).
     """
 
     def __init__(self, settings: GpioDoor) -> None:
