@@ -83,14 +83,20 @@ class Cell:
     label_errors: int
 
 
-def read_people(engine: Engine, policy: Policy, folder: Path, most_people: int = 10_000) -> People:
-    """The usable photos of everybody who has enough of them, 5 to 11 a person in name order."""
+def read_people(
+    engine: Engine,
+    policy: Policy,
+    folder: Path,
+    most_people: int = 10_000,
+    most_photos: int = 2 * MOST_ENROLLED + 1,
+) -> People:
+    """The usable ones of each person's first photos by name, of whoever has five such."""
     people: People = {}
     for person in sorted(folder.iterdir()):
         photos = sorted(person.iterdir())
         if len(photos) < MOST_ENROLLED or len(people) == most_people:
             continue
-        found = [_usable(engine, policy, path) for path in photos[: 2 * MOST_ENROLLED + 1]]
+        found = [_usable(engine, policy, path) for path in photos[:most_photos]]
         usable = [one for one in found if one is not None]
         if len(usable) >= MOST_ENROLLED:
             people[person.name] = usable

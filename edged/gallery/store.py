@@ -201,12 +201,14 @@ class Gallery:
         sizes = {(one.model, len(one.embedding)) for one in enrolments}
         if len(sizes) > len({model for model, _ in sizes}):
             raise GalleryError("embeddings of one model have different sizes")
-        for model, size in sizes:
-            index = self._indexes.get(model)
-            if index is not None and index.size != size:
-                raise GalleryError(f"templates of this model have {index.size} numbers, not {size}")
         changed: dict[str, dict[str, Floats]] = {model: {} for model, _ in sizes}
         with self._lock:
+            for model, size in sizes:
+                index = self._indexes.get(model)
+                if index is not None and index.size != size:
+                    raise GalleryError(
+                        f"templates of this model have {index.size} numbers, not {size}"
+                    )
             with self._database.transaction() as connection:
                 for model, size in sizes:
                     rows.check_size(connection, model, size)

@@ -55,10 +55,14 @@ def test_mates_impostors_and_people_with_two_names_are_told_apart(
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_the_asked_fpir_is_kept_with_three_photos_a_person(engine: Engine, data_dir: Path) -> None:
+def test_the_asked_fpir_is_kept_with_three_photos_a_person_and_three_frames_of_evidence(
+    engine: Engine, data_dir: Path
+) -> None:
+    """As far as some hundred searches can tell; with probes of a single photo it is not kept,
+    see docs/decisions/0006."""
     policy = make_policy(Decision(profile="access"), engine.manifest)
-    people = read_people(engine, policy, data_dir / "lfw-train", most_people=100)
-    for cell in run(people, policy, engine.identity, enrolled=[3]):
-        assert cell.fpir.trials > 100
-        assert cell.fpir.bounds[0] <= policy.fpir, cell
-        assert cell.label_errors <= 0.02 * cell.fpir.trials, cell
+    people = read_people(engine, policy, data_dir / "lfw-train", most_people=170, most_photos=6)
+    (cell,) = run(people, policy, engine.identity, enrolled=[3], probes=[policy.evidence_frames])
+    assert cell.fpir.trials > 250
+    assert cell.fpir.bounds[0] <= policy.fpir, cell
+    assert cell.label_errors <= 0.02 * cell.fpir.trials, cell
