@@ -4,7 +4,9 @@ Protocol. The people are those of a folder with at least five photos that the ac
 would take (quality and one face); those with fewer stay out altogether. A person's first 1, 3 or
 5 photos are enrolled. As a mate each is searched with the photos after the fifth, as an impostor
 with all of them while the others stay enrolled; photos one by one, or three at a time fused as at
-the door. Threshold, gallery and search are the daemon's.
+the door. Threshold, gallery and search are the daemon's. Any two people meet twice, once in each
+role, and a person's photos resemble each other: the intervals, which know nothing of that, are too
+narrow.
 
 Label errors. One person under two names makes impostor searches that succeed rightly. A search
 whose best candidate reaches the similarity at FMR 1e-8 is left out as one and counted.
@@ -83,20 +85,14 @@ class Cell:
     label_errors: int
 
 
-def read_people(
-    engine: Engine,
-    policy: Policy,
-    folder: Path,
-    most_people: int = 10_000,
-    most_photos: int = 2 * MOST_ENROLLED + 1,
-) -> People:
-    """The usable ones of each person's first photos by name, of whoever has five such."""
+def read_people(engine: Engine, policy: Policy, folder: Path) -> People:
+    """The usable ones of each person's first 11 photos by name, of whoever has five such."""
     people: People = {}
     for person in sorted(folder.iterdir()):
         photos = sorted(person.iterdir())
-        if len(photos) < MOST_ENROLLED or len(people) == most_people:
+        if len(photos) < MOST_ENROLLED:
             continue
-        found = [_usable(engine, policy, path) for path in photos[:most_photos]]
+        found = [_usable(engine, policy, path) for path in photos[: 2 * MOST_ENROLLED + 1]]
         usable = [one for one in found if one is not None]
         if len(usable) >= MOST_ENROLLED:
             people[person.name] = usable
