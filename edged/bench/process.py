@@ -72,7 +72,8 @@ def _prepare(folder: Path, model: Model) -> Path:
     frames.mkdir()
     lobby = scenes.Lobby()
     for n in range(30):
-        cv2.imwrite(str(frames / f"{n:03}.jpg"), lobby.draw(scenes.EMPTY, n / 15))
+        image = lobby.draw(scenes.EMPTY, n / 15)
+        cv2.imwrite(str(frames / f"{n:03}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 80])
     create_key_file(folder / "key")
     settings = {
         "site": "bench",

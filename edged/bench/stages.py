@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,19 +15,24 @@ from edged.types import Frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from edged.config.schema import Model, Vision
+    from edged.runtime.bare import Call
     from edged.runtime.base import Runner, RunnerInfo
     from edged.types import Floats, Image
 
+_ROUNDS = 3
+
 
 class _Spy:
-    """A runner that times each call and keeps its input."""
+    """A runner that passes each call on and, when told to, keeps its input."""
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, role: str, runner: Runner, kept: list[Call]) -> None:
+        self._role = role
         self._runner = runner
+        self._kept = kept
         self.keep = False
-        self.inputs: list[Floats] = []
 
     def open(self) -> None:
         self._runner.open()
@@ -38,7 +45,7 @@ class _Spy:
 
     def run(self, image: Floats) -> tuple[Floats, ...]:
         if self.keep:
-            self.inputs.append(image.copy())
+            self._kept.append((self._role, image.copy()))
         return self._runner.run(image)
 
 
@@ -57,50 +64,60 @@ def measure_stages(model: Model, limits: Vision, images: Sequence[Image]) -> dic
     engine = Engine(model, limits)
     engine.open()
     try:
-        spies = engine.wrap_runners(_Spy)
+        calls: list[Call] = []
+        spies = engine.wrap_runners(lambda role, runner: _Spy(role, runner, calls))
         frames = [Frame(image, n / 15, n) for n, image in enumerate(images)]
-        vision = engine.vision()
-        for frame in frames:  # warm: every shape has been seen
-            vision.observe(frame, embed=True)
-        for spy in spies.values():
-            spy.keep = True
-        vision = engine.vision()
-        for frame in frames:
-            vision.observe(frame, embed=True)
+        for keep in (False, False, True):  # first warm: every shape has been seen thrice
+            for spy in spies.values():
+                spy.keep = keep
+            _observe(engine, frames)
         for spy in spies.values():
             spy.keep = False
         whole: list[float] = []
         bare: list[float] = []
-        by_network: dict[str, list[float]] = {role: [] for role in spies}
-        for _ in range(3):
-            vision = engine.vision()
-            for frame in frames:
-                start = time.perf_counter()
-                vision.observe(frame, embed=True)
-                whole.append(time.perf_counter() - start)
-            total = 0.0
-            for role, spy in spies.items():
-                times = bare_times_s(engine.runner_info.runtime, engine.networks[role], spy.inputs)
-                by_network[role] += times
-                total += sum(times)
-            bare.append(total / len(frames))
+        for _ in range(_ROUNDS):
+            whole += _observe(engine, frames)
+            bare += _elsewhere(engine.runner_info.runtime, engine.placed(), calls)
+        ran = [role for role, _ in calls] * _ROUNDS
         return {
             "frames": len(frames),
             "runtime": f"{engine.runner_info.runtime} {engine.runner_info.version}",
             "device": engine.runner_info.device,
             "frame": percentiles_ms(whole),
             "frame_mean_ms": round(float(np.mean(whole)) * 1e3, 3),
-            "bare_mean_ms": round(float(np.mean(bare)) * 1e3, 3),
-            "ratio": round(float(np.mean(whole) / np.mean(bare)), 2),
+            "bare_mean_ms": round(sum(bare) / len(whole) * 1e3, 3),
+            "ratio": round(sum(whole) / sum(bare), 2),
             "networks": {
-                role: {"calls": len(spy.inputs), **percentiles_ms(by_network[role])}
-                for role, spy in spies.items()
-                if spy.inputs
+                role: {
+                    "calls": ran.count(role) // _ROUNDS,
+                    **percentiles_ms([t for r, t in zip(ran, bare, strict=True) if r == role]),
+                }
+                for role in spies
+                if role in ran
             },
             "stages": _stages(engine, frames),
         }
     finally:
         engine.close()
+
+
+def _elsewhere(
+    runtime: str, networks: dict[str, tuple[Path, int]], calls: list[Call]
+) -> list[float]:
+    """The bare runtime in a process of its own, so that its threads do not disturb ours."""
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(bare_times_s, runtime, networks, calls).result()
+
+
+def _observe(engine: Engine, frames: Sequence[Frame]) -> list[float]:
+    """Seconds for each frame, through a fresh pipeline."""
+    vision = engine.vision()
+    times = []
+    for frame in frames:
+        start = time.perf_counter()
+        vision.observe(frame, embed=True)
+        times.append(time.perf_counter() - start)
+    return times
 
 
 def _stages(engine: Engine, frames: Sequence[Frame]) -> dict[str, dict[str, float]]:

@@ -1,60 +1,69 @@
-"""The yardstick: a runtime's own call in the tightest loop, nothing of ours around it."""
+"""The yardstick: a runtime's own call in a plain loop, nothing of ours around it."""
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.runtime.base import vendor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from edged.types import Floats
 
+Call = tuple[str, "Floats"]
 
-def bare_times_s(runtime: str, network: Path, inputs: Sequence[Floats]) -> list[float]:
-    """Seconds that each input takes in the runtime alone, on the CPU in float32.
 
-    Every shape is compiled for itself and run once before the clock starts.
+def bare_times_s(
+    runtime: str, networks: Mapping[str, tuple[Path, int]], calls: Sequence[Call]
+) -> list[float]:
+    """Seconds that each call takes in the runtime alone, on the CPU in float32.
+
+    Args:
+        runtime: "openvino" or "onnxruntime".
+        networks: by role: the file, and how many threads (0: the runtime decides).
+        calls: role and input, in the order in which they are to run. Every shape is compiled
+            for itself, and the whole order is run once before the clock starts.
     """
-    if runtime == "openvino":
-        return _openvino(network, inputs)
-    return _onnxruntime(network, inputs)
+    make = _openvino if runtime == "openvino" else _onnxruntime
+    run: dict[tuple[str, tuple[int, ...]], Callable[[Any], Any]] = {}
+    for role, array in calls:
+        if (role, array.shape) not in run:
+            run[role, array.shape] = make(*networks[role], array.shape)
+    for role, array in calls:
+        run[role, array.shape](array)
+    times = []
+    for role, array in calls:
+        start = time.perf_counter()
+        run[role, array.shape](array)
+        times.append(time.perf_counter() - start)
+    return times
 
 
-def _openvino(network: Path, inputs: Sequence[Floats]) -> list[float]:
+def _openvino(network: Path, threads: int, shape: tuple[int, ...]) -> Callable[[Any], Any]:
     module = vendor("openvino")
     core = module.Core()
+    model = core.read_model(str(network))
+    model.reshape(list(shape))
     settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    requests = {}
-    for shape in {array.shape for array in inputs}:
-        model = core.read_model(str(network))
-        model.reshape(list(shape))
-        requests[shape] = core.compile_model(model, "CPU", settings).create_infer_request()
-    tensors = [(requests[a.shape], module.Tensor(a, shared_memory=True)) for a in inputs]
-    for request, tensor in tensors[:50]:
-        request.set_input_tensor(tensor)
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = str(threads)
+    request = core.compile_model(model, "CPU", settings).create_infer_request()
+
+    def run(array: Any) -> None:
+        request.set_input_tensor(module.Tensor(array, shared_memory=True))
         request.infer()
-    times = []
-    for request, tensor in tensors:
-        start = time.perf_counter()
-        request.set_input_tensor(tensor)
-        request.infer()
-        times.append(time.perf_counter() - start)
-    return times
+
+    return run
 
 
-def _onnxruntime(network: Path, inputs: Sequence[Floats]) -> list[float]:
+def _onnxruntime(network: Path, threads: int, _shape: tuple[int, ...]) -> Callable[[Any], Any]:
     module = vendor("onnxruntime")
-    session = module.InferenceSession(str(network), providers=["CPUExecutionProvider"])
+    options = module.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = module.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    for array in inputs[:50]:
-        session.run(None, {name: array})
-    times = []
-    for array in inputs:
-        start = time.perf_counter()
-        session.run(None, {name: array})
-        times.append(time.perf_counter() - start)
-    return times
+    return lambda array: session.run(None, {name: array})

@@ -31,7 +31,7 @@ _COMPOSITE = ("AUTO", "HETERO", "MULTI", "BATCH")
 # A network compiled for one shape runs up to 1.6 times as fast as the same one compiled for
 # any shape, but compiling takes some 50 ms. So a shape must come back before it gets its own.
 _SEEN_OFTEN = 3
-_SHAPES_KEPT = 16
+_SHAPES_KEPT = 2
 
 
 def version() -> str:
@@ -86,7 +86,7 @@ class OpenVINORunner:
     another embedding on another machine.
 
     Shapes that vary: the network is compiled once for any shape; a shape that was seen three
-    times is compiled again for itself, for up to 16 shapes.
+    times is compiled again for itself, for two shapes: a camera has one size of frame.
     """
 
     def __init__(

@@ -159,7 +159,7 @@ class Engine:
         self.networks = {**files, **self.bundle.networks}
         self._runners = {}
         for role, outputs in CASCADE_OUTPUTS.items():
-            self._runners[role] = open_runner(files[role], outputs, self._model)
+            self._runners[role] = open_runner(files[role], outputs, self._cascade_model)
             self._stack.callback(self._runners[role].close)
         recogniser = open_network(self.bundle, self._model)
         self._stack.callback(recogniser.close)
@@ -167,9 +167,21 @@ class Engine:
         self.embedder = Embedder(self.manifest, recogniser)
         self.runner_info = recogniser.describe()
 
-    def wrap_runners(self, wrap: Callable[[Runner], W]) -> dict[str, W]:
+    @property
+    def _cascade_model(self) -> schema.Model:
+        """The detector's small networks: a second thread costs them more than it gives."""
+        return self._model.model_copy(update={"threads": self._model.threads or 1})
+
+    def placed(self) -> dict[str, tuple[Path, int]]:
+        """By role: the network's file, and the threads it is given (0: the runtime decides)."""
+        return {
+            role: (path, (self._cascade_model if role in CASCADE_OUTPUTS else self._model).threads)
+            for role, path in self.networks.items()
+        }
+
+    def wrap_runners(self, wrap: Callable[[str, Runner], W]) -> dict[str, W]:
         """Put something between the pipeline and each network, to measure it."""
-        wrapped = {role: wrap(runner) for role, runner in self._runners.items()}
+        wrapped = {role: wrap(role, runner) for role, runner in self._runners.items()}
         self._runners = dict(wrapped)
         self.embedder = Embedder(self.manifest, wrapped["network"])
         return wrapped

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import asin, atan2, degrees
+from cmath import phase
+from math import asin, degrees
 from typing import TYPE_CHECKING
 
 import cv2
@@ -27,12 +28,15 @@ def similarity_transform(points: Sequence[Point], template: Sequence[Point]) -> 
     Returns:
         float32 (2, 3), for `cv2.warpAffine`.
     """
-    source = np.array([complex(x, y) for x, y in points])
-    target = np.array([complex(x, y) for x, y in template])
-    centred = source - source.mean()
-    spread = float((abs(centred) ** 2).sum())
-    turn = (centred.conj() * (target - target.mean())).sum() / spread if spread else 0j
-    shift = target.mean() - turn * source.mean()
+    # Five points as complex numbers: a turn with a scale is one factor, and no arrays are made.
+    source = [complex(x, y) for x, y in points]
+    target = [complex(x, y) for x, y in template]
+    middle, goal = sum(source) / len(source), sum(target) / len(target)
+    centred = [point - middle for point in source]
+    spread = sum(abs(point) ** 2 for point in centred)
+    pairs = zip(centred, target, strict=True)
+    turn = sum(a.conjugate() * (b - goal) for a, b in pairs) / spread if spread else 0j
+    shift = goal - turn * middle
     return np.array(
         [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]], np.float32
     )
@@ -67,23 +71,20 @@ def head_pose(points: Sequence[Point]) -> Pose:
     A turned head moves the nose tip sideways against the middle of eyes and mouth, a raised
     one moves it up; the tilt is the slope of the eyes' line.
     """
-    eyes = np.array([points[0], points[1]], np.float64)
-    nose = np.array(points[2], np.float64)
-    mouth = np.array([points[3], points[4]], np.float64)
-    between = eyes[1] - eyes[0]
-    down = mouth.mean(axis=0) - eyes.mean(axis=0)
-    roll = atan2(between[1], between[0])
-    length = float(np.hypot(*down))
-    breadth = float(np.hypot(*between))
+    left_eye, right_eye, nose, left_mouth, right_mouth = (complex(x, y) for x, y in points)
+    eyes, mouth = (left_eye + right_eye) / 2, (left_mouth + right_mouth) / 2
+    between, down = right_eye - left_eye, mouth - eyes
+    breadth, length = abs(between), abs(down)
     if length < 1e-3 and breadth < 1e-3:
         return Pose(90.0, 0.0, 0.0)
     # The head's size, from whichever of its two extents the rotation shortens less.
     unit = max(breadth / 2, length / 2.2)
-    axis_down = down / length if length else np.array([0.0, 1.0])
-    axis_right = np.array([axis_down[1], -axis_down[0]])
-    offset = nose - eyes.mean(axis=0)
-    sideways = float(offset @ axis_right) / unit
-    downward = float(offset @ axis_down) / unit - _NOSE_DOWN * length / unit
-    yaw = asin(max(-1.0, min(1.0, sideways / _NOSE_OUT)))
-    pitch = asin(max(-1.0, min(1.0, -downward / _NOSE_OUT)))
-    return Pose(degrees(yaw), degrees(pitch), degrees(roll))
+    # The nose against the middle of the eyes, along the face's own axes: right and down.
+    offset = (nose - eyes) * (down.conjugate() / length if length else -1j)
+    downward = offset.real / unit - _NOSE_DOWN * length / unit
+    sideways = -offset.imag / unit
+    return Pose(
+        degrees(asin(max(-1.0, min(1.0, sideways / _NOSE_OUT)))),
+        degrees(asin(max(-1.0, min(1.0, -downward / _NOSE_OUT)))),
+        degrees(phase(between)),
+    )

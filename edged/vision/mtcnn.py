@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from edged.types import Box, Point
-from edged.vision.pyramid import Halves, Pyramid
+from edged.vision.pyramid import Halves, Pyramid, halved
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,7 +70,7 @@ class Detector:
             For each box the face as it is now, or None when it is no longer there.
         """
         crops = np.array([(b.left, b.top, b.right, b.bottom, 1.0) for b in last], np.float32)
-        boxes, landmarks, scores = self._onet_on(Halves(image), _square(crops))
+        boxes, landmarks, scores = self._onet_on(Halves(image, deep=len(last) > 2), _square(crops))
         return [
             _detection(box, points, score) if score >= _FOLLOW and box[2] > box[0] else None
             for box, points, score in zip(boxes, landmarks, scores, strict=True)
@@ -154,7 +154,9 @@ def _crops(halves: Halves, boxes: Floats, size: int) -> Floats:
             crop = cv2.copyMakeBorder(
                 crop, y0 - top, bottom - y1, x0 - left, right - x1, cv2.BORDER_CONSTANT
             )
-        out[number] = _input(cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA))
+        while min(crop.shape[:2]) >= 2 * size:
+            crop = halved(crop)
+        out[number] = _input(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR))
     return out
 
 

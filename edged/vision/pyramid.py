@@ -34,15 +34,25 @@ class Tile:
     scale: float
 
 
+def halved(image: Image) -> Image:
+    """The mean of each two by two pixels: the one reduction that OpenCV does by area fast."""
+    width, height = image.shape[1] // 2, image.shape[0] // 2
+    whole = image[: height * 2, : width * 2]
+    half: Image = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA)
+    return half
+
+
 class Halves:
     """An image and its halves, quarters …, each made when it is first asked for.
 
     Halving by whole pixels is cheap; every other reduction then starts from an image that is at
-    most twice too large.
+    most twice too large. For a crop or two it is not worth it: then `deep` is False, and the
+    image itself is the only level.
     """
 
-    def __init__(self, image: Image) -> None:
+    def __init__(self, image: Image, *, deep: bool = True) -> None:
         self._levels = [image]
+        self._deep = deep
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,13 +63,12 @@ class Halves:
     def at_least(self, scale: float) -> tuple[Image, float]:
         """The smallest level that is not below `scale`, and its scale."""
         level = 0
-        while scale <= 0.5 ** (level + 1) and min(self._levels[level].shape[:2]) >= 4:
+        while (
+            self._deep and scale <= 0.5 ** (level + 1) and min(self._levels[level].shape[:2]) >= 4
+        ):
             level += 1
             if level == len(self._levels):
-                above = self._levels[-1]
-                size = (above.shape[1] // 2, above.shape[0] // 2)
-                whole = above[: size[1] * 2, : size[0] * 2]
-                self._levels.append(cv2.resize(whole, size, interpolation=cv2.INTER_AREA))
+                self._levels.append(halved(self._levels[-1]))
         return self._levels[level], 0.5**level
 
 
@@ -99,7 +108,8 @@ class Pyramid:
             if source is None:
                 source = halves.at_least(tile.scale)[0]
             target = self._canvas[tile.y : tile.y + tile.height, tile.x : tile.x + tile.width]
-            source = cv2.resize(source, (tile.width, tile.height), interpolation=cv2.INTER_AREA)
+            # At most twice too large, where linear is nearly as good and nine times as fast.
+            source = cv2.resize(source, (tile.width, tile.height), interpolation=cv2.INTER_LINEAR)
             target[:] = source
         return self._canvas
 
