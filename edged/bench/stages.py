@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from edged.runtime.base import Runner, RunnerInfo
     from edged.types import Floats, Image
 
-_ROUNDS = 3
+_ROUNDS = 5
 
 
 class _Spy:
@@ -73,12 +73,15 @@ def measure_stages(model: Model, limits: Vision, images: Sequence[Image]) -> dic
             _observe(engine, frames)
         for spy in spies.values():
             spy.keep = False
-        whole: list[float] = []
-        bare: list[float] = []
+        whole_rounds: list[list[float]] = []
+        bare_rounds: list[list[float]] = []
         for _ in range(_ROUNDS):
-            whole += _observe(engine, frames)
-            bare += _elsewhere(engine.runner_info.runtime, engine.placed(), calls)
-        ran = [role for role, _ in calls] * _ROUNDS
+            whole_rounds.append(_observe(engine, frames))
+            bare_rounds.append(_elsewhere(engine.runner_info.runtime, engine.placed(), calls))
+        # Of each frame and each call the median round: what else the machine did drops out.
+        whole = list(np.median(whole_rounds, axis=0))
+        bare = list(np.median(bare_rounds, axis=0))
+        ran = [role for role, _ in calls]
         return {
             "frames": len(frames),
             "runtime": f"{engine.runner_info.runtime} {engine.runner_info.version}",
@@ -89,7 +92,7 @@ def measure_stages(model: Model, limits: Vision, images: Sequence[Image]) -> dic
             "ratio": round(sum(whole) / sum(bare), 2),
             "networks": {
                 role: {
-                    "calls": ran.count(role) // _ROUNDS,
+                    "calls": ran.count(role),
                     **percentiles_ms([t for r, t in zip(ran, bare, strict=True) if r == role]),
                 }
                 for role in spies

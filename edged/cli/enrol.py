@@ -44,6 +44,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     with opened(config) as gallery:
         with Engine(config.model, config.vision) as engine:
             floor = engine.manifest.quality.minimum.access
+            coherence = engine.manifest.similarity.verification.different
             for path in args.images:
                 try:
                     taken.append(_view(engine, path, floor))
@@ -60,6 +61,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
                 for embedding, quality in new or (taken[:1] if args.name else [])
             ],
             limit=config.gallery.templates_per_person,
+            coherence=coherence,
         )
     known = len(taken) - len(new)
     told = {

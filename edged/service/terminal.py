@@ -285,6 +285,7 @@ class Terminal:
                     for embedding, quality in self._views
                 ],
                 limit=self._config.gallery.templates_per_person,
+                coherence=self._policy.floor_different,
             )
         except (GalleryError, StorageError) as fault:
             return str(fault)

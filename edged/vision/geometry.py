@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from cmath import phase
-from math import asin, degrees
+from math import asin, degrees, hypot
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from edged.types import Point, Pose
+from edged.vision.pyramid import halved
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,21 +48,27 @@ def align(
 ) -> Image:
     """The face as a chip of `size` (width, height) px, its landmarks on the template's.
 
-    What lies beyond the frame is black. Shrinking a large face averages over a blurred copy
-    of its surroundings, so that fine texture does not turn into noise.
+    What lies beyond the frame is black. Only the face's surroundings are touched, and a face
+    that is much too large is halved first, so that fine texture does not turn into noise.
     """
     matrix = similarity_transform(points, template)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
-    if 0 < scale < 0.5:
-        left, top = (int(min(p[i] for p in points) - 80 / scale) for i in (0, 1))
-        right, bottom = (int(max(p[i] for p in points) + 80 / scale) for i in (0, 1))
-        left, top = max(left, 0), max(top, 0)
-        region = image[top : max(bottom, top + 1), left : max(right, left + 1)]
-        factor = max(scale, 0.02) * 1.5
-        image = cv2.resize(region, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        moved = [((x - left) * factor, (y - top) * factor) for x, y in points]
-        matrix = similarity_transform(moved, template)
-    chip: Image = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR)
+    if scale <= 0:
+        return np.zeros((size[1], size[0], 3), np.uint8)
+    # A chip's corner is nowhere farther from the landmarks than its diagonal.
+    reach = hypot(*size) / scale
+    left, top = (max(0, int(min(p[i] for p in points) - reach)) for i in (0, 1))
+    right, bottom = (int(max(p[i] for p in points) + reach) + 1 for i in (0, 1))
+    region = image[top : max(bottom, top + 1), left : max(right, left + 1)]
+    if region.size == 0:
+        return np.zeros((size[1], size[0], 3), np.uint8)
+    factor = 1.0
+    while scale < 0.5 * factor and min(region.shape[:2]) >= 4:
+        region, factor = halved(region), factor / 2
+    # Pixel centres lie at whole numbers: halving moves them by a quarter of the new pixel.
+    moved = [((x - left + 0.5) * factor - 0.5, (y - top + 0.5) * factor - 0.5) for x, y in points]
+    matrix = similarity_transform(moved, template)
+    chip: Image = cv2.warpAffine(region, matrix, size, flags=cv2.INTER_LINEAR)
     return chip
 
 

@@ -104,7 +104,7 @@ class Detector:
         refined, landmarks, scores = self._onet_on(halves, boxes)
         refined[:, 4] = scores
         passed = np.flatnonzero(scores >= threshold)
-        keep = passed[_suppress(refined[passed], 0.5, of_smaller=True)]
+        keep = passed[_suppress_inside(refined[passed], 0.5)]
         return [_detection(refined[i], landmarks[i], scores[i]) for i in keep]
 
     def _onet_on(self, halves: Halves, boxes: Floats) -> tuple[Floats, Floats, Floats]:
@@ -183,26 +183,30 @@ def _move(boxes: Floats, regression: Floats) -> Floats:
     return out
 
 
-def _suppress(boxes: Floats, overlap: float, *, of_smaller: bool = False) -> NDArray[np.intp]:
-    """Non-maximum suppression: indices of the boxes (n, 5) that stay, best score first.
+def _suppress(boxes: Floats, overlap: float) -> NDArray[np.intp]:
+    """Non-maximum suppression: indices of the boxes (n, 5) that stay, best score first."""
+    corner_and_size = boxes[:, :4].copy()
+    corner_and_size[:, 2:] -= boxes[:, :2]
+    rectangles, scores = corner_and_size.tolist(), boxes[:, 4].tolist()
+    kept = cv2.dnn.NMSBoxes(rectangles, scores, 0.0, overlap)
+    return np.asarray(kept, np.intp).reshape(-1)
 
-    With ``of_smaller`` the overlap is measured against the smaller box, not the union.
-    """
-    order = np.argsort(-boxes[:, 4], kind="stable")
-    area = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+def _suppress_inside(boxes: Floats, overlap: float) -> NDArray[np.intp]:
+    """The same, with the overlap measured against the smaller box: a face has none inside."""
     kept: list[int] = []
-    while order.size:
-        best, rest = int(order[0]), order[1:]
-        kept.append(best)
-        width = np.minimum(boxes[rest, 2], boxes[best, 2]) - np.maximum(
-            boxes[rest, 0], boxes[best, 0]
-        )
-        height = np.minimum(boxes[rest, 3], boxes[best, 3]) - np.maximum(
-            boxes[rest, 1], boxes[best, 1]
-        )
+    for index in np.argsort(-boxes[:, 4], kind="stable"):
+        box = boxes[index]
+        rivals = boxes[kept]
+        width = np.minimum(rivals[:, 2], box[2]) - np.maximum(rivals[:, 0], box[0])
+        height = np.minimum(rivals[:, 3], box[3]) - np.maximum(rivals[:, 1], box[1])
         shared = np.maximum(width, 0) * np.maximum(height, 0)
-        whole = (
-            np.minimum(area[rest], area[best]) if of_smaller else (area[rest] + area[best] - shared)
-        )
-        order = rest[shared <= overlap * whole]
+        smaller = np.minimum(_area(rivals), _area(box))
+        if not (shared > overlap * smaller).any():
+            kept.append(int(index))
     return np.array(kept, np.intp)
+
+
+def _area(boxes: Floats) -> Floats:
+    area: Floats = (boxes[..., 2] - boxes[..., 0]) * (boxes[..., 3] - boxes[..., 1])
+    return area
