@@ -134,9 +134,7 @@ class Broken:
 
 def test_a_network_that_gives_no_numbers_gives_no_usable_face(portrait):
     with Engine(Model(), Limits()) as engine:
-        engine.wrap_runners(
-            lambda role, runner: Broken(runner) if role == "network" else runner
-        )
+        engine.wrap_runners(lambda role, runner: Broken(runner) if role == "network" else runner)
         with pytest.raises(NoUsableFace, match="no numbers"):
             engine.extract(portrait)
 
