@@ -19,9 +19,7 @@ environment() {
         }
     fi
     echo "Installing edged[$extras] (once; a minute or two) …"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -e ".[$extras]" 2> >(
-        grep -v '^WARNING: Location' >&2
-    ) || exit 1
+    "$venv/bin/pip" install --quiet --disable-pip-version-check -e ".[$extras]" || exit 1
     touch "$stamp"
 }
 

@@ -18,7 +18,7 @@ from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
-from edged.errors import DoorError, RuntimeFault, StorageError
+from edged.errors import DoorError, RuntimeFault, ScreenError, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.catalogue import Reply
@@ -157,9 +157,15 @@ class Daemon:
 
     def _open_screen(self, stack: ExitStack) -> None:
         if self._config.web is not None:
-            self._screen = Screen(self._config.web, self._state.document, self._metrics.prometheus)
-            stack.callback(self._screen.close)
-            self._screen.open()
+            screen = Screen(self._config.web, self._state.document, self._metrics.prometheus)
+            stack.callback(screen.close)
+            try:
+                screen.open()
+            except ScreenError as fault:  # a door without its screen is still a door
+                log.error("no screen: %s", fault)
+                self._state.degrade("screen", str(fault))
+            else:
+                self._screen = screen
 
     def _open_link(self, stack: ExitStack) -> None:
         settings = self._config.mqtt
