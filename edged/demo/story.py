@@ -165,7 +165,8 @@ class Story:
             self._terminal.start()
             try:
                 self._wait("terminal.started")
-                self._tell("The terminal is up and sees an empty lobby.")
+                lobby = " and sees an empty lobby" if self._show_scene else ""
+                self._tell(f"The terminal is up{lobby}.")
                 if self._show_scene is None:
                     self._with_a_camera()
                 else:
