@@ -12,6 +12,8 @@ import numpy as np
 from edged.runtime.bare import bare_times_s
 from edged.service.engine import Engine
 from edged.types import Frame
+from edged.vision.defects import find_defects
+from edged.vision.pipeline import as_face
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +100,7 @@ def measure_stages(model: Model, limits: Vision, images: Sequence[Image]) -> dic
                 for role in spies
                 if role in ran
             },
-            "stages": _stages(engine, frames),
+            "stages": _stages(engine, frames, limits),
         }
     finally:
         engine.close()
@@ -123,10 +125,12 @@ def _observe(engine: Engine, frames: Sequence[Frame]) -> list[float]:
     return times
 
 
-def _stages(engine: Engine, frames: Sequence[Frame]) -> dict[str, dict[str, float]]:
+def _stages(engine: Engine, frames: Sequence[Frame], limits: Vision) -> dict[str, dict[str, float]]:
     """Each step by itself, on every frame."""
     detector = engine.detector()
-    times: dict[str, list[float]] = {name: [] for name in ("detect", "follow", "align", "embed")}
+    times: dict[str, list[float]] = {
+        name: [] for name in ("detect", "follow", "judge", "align", "embed")
+    }
     for frame in frames:
         mark = time.perf_counter()
         found = detector.detect(frame.image)
@@ -136,6 +140,9 @@ def _stages(engine: Engine, frames: Sequence[Frame]) -> dict[str, dict[str, floa
         mark = time.perf_counter()
         detector.follow(frame.image, [found[0].box])
         times["follow"].append(time.perf_counter() - mark)
+        mark = time.perf_counter()
+        find_defects(frame.image, as_face(found[0]), limits)
+        times["judge"].append(time.perf_counter() - mark)
         mark = time.perf_counter()
         chip = engine.embedder.chip(frame.image, found[0].landmarks)
         times["align"].append(time.perf_counter() - mark)

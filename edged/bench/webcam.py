@@ -20,7 +20,7 @@ import numpy as np
 from edged.bench.rig import Rig
 from edged.camera.images import read_image
 from edged.decision.presentation import Kind
-from edged.errors import EdgedError, NoUsableFace
+from edged.errors import NoUsableFace
 from edged.gallery.people import Enrolment
 
 if TYPE_CHECKING:
@@ -91,14 +91,15 @@ def run(
 
 
 def distractors(engine: Engine, folder: Path) -> Iterator[Enrolment]:
-    """The first photo of everybody in a folder of people, as a template; without a usable face
-    there is none."""
+    """Everybody in a folder of people, by the first photo of each in which a face is found."""
     for person in sorted(folder.iterdir()):
-        try:
-            found = engine.extract(read_image(min(person.iterdir()))).embedded
-        except (NoUsableFace, EdgedError):
-            continue
-        yield Enrolment(person.name, found.embedding, engine.identity, found.quality, "photo")
+        for photo in sorted(person.iterdir()):
+            try:
+                found = engine.extract(read_image(photo)).embedded
+            except NoUsableFace:
+                continue
+            yield Enrolment(person.name, found.embedding, engine.identity, found.quality, "photo")
+            break
 
 
 def _show_enrolled(rig: Rig, sessions: Sessions) -> dict[str, Any]:

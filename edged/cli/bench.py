@@ -65,7 +65,7 @@ def _lines(told: dict[str, Any]) -> list[str]:
         ),
         (
             f"  whole frame {stages['frame_mean_ms']:.2f} ms, bare networks "
-            f"{stages['bare_mean_ms']:.2f} ms (means): ratio {stages['ratio']:.2f}"
+            f"{stages['bare_mean_ms']:.2f} ms (means): ratio {stages['ratio']:.2f} (aim 1.3)"
         ),
     ]
     lines += [
@@ -77,7 +77,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
     if "process" in told:
         p = told["process"]
         lines.append(
-            f"daemon: READY after {p['ready_s']:.1f} s, {p['memory_mb']} MB resident, "
-            f"{p['idle_cpu_share_of_a_core']:.0%} of a core at 15 frames/s with nobody in view"
+            f"daemon: READY after {p['ready_s']:.1f} s (aim 3), {p['memory_mb']} MB resident "
+            f"(aim 300), {p['idle_cpu_share_of_a_core']:.0%} of a core at 15 frames/s with nobody "
+            "in view"
         )
     return lines

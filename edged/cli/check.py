@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
-from edged.config.load import load, problem_at
-from edged.door.table import open_door
+from edged.config.load import in_order, load_parts, problem_at
+from edged.door.table import make_door
 from edged.errors import ConfigError, EdgedError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
@@ -16,14 +15,14 @@ from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.service.engine import Engine
 from edged.vault.keys import load_key
+from edged.web.screen import Screen
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
     from pathlib import Path
 
     from edged.cli.output import Output
-    from edged.config.schema import Config, Mqtt
+    from edged.config.schema import Mqtt
     from edged.vault.keys import Secret
 
 
@@ -35,20 +34,28 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
-    """Exit code 0 when the terminal could start, 2 with every problem otherwise."""
-    config = load(args.config)
-    checks = _Checks(args.config)
-    key = checks.of("key", lambda: load_key(config.key))
-    if key is not None:
-        checks.of("gallery.path", lambda: _open_gallery(config, key))
-        checks.of("events.path", lambda: _open_events(config, key))
-    checks.of("model", lambda: _open_engine(config))
-    checks.of("door", lambda: open_door(config.door).close())
-    checks.of("camera", lambda: open_camera(config.camera).probe())
-    if config.mqtt is not None:
-        _check_mqtt(checks, config.mqtt)
+    """Exit code 0 when the terminal could start, 2 with every problem otherwise.
+
+    What is usable by itself is opened although something else in the file is wrong.
+    """
+    parts, problems = load_parts(args.config)
+    checks = _Checks(args.config, problems)
+    if "key" in parts:
+        key = checks.of("key", lambda: load_key(parts["key"]))
+        if key is not None:
+            _check_files(checks, parts, key)
+    if "model" in parts and "vision" in parts:
+        checks.of("model", lambda: _open(Engine(parts["model"], parts["vision"])))
+    if "door" in parts:
+        checks.of("door", lambda: _open(make_door(parts["door"])))
+    if "camera" in parts:
+        checks.of("camera", lambda: open_camera(parts["camera"]).probe())
+    if parts.get("mqtt") is not None:
+        _check_mqtt(checks, parts["mqtt"])
+    if parts.get("web") is not None:
+        checks.of("web", lambda: _open(Screen(parts["web"], dict)))
     if checks.problems:
-        raise ConfigError(checks.problems)
+        raise ConfigError(in_order(checks.problems))
     output.result(
         {"ok": True, "config": str(args.config)},
         [f"{args.config}: the terminal can start"],
@@ -59,9 +66,9 @@ def run(args: argparse.Namespace, output: Output) -> int:
 class _Checks:
     """Runs checks and keeps what they complain of, with its place in the file."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, problems: list[str]) -> None:
         self._file = file
-        self.problems: list[str] = []
+        self.problems = list(problems)
 
     def of(self, setting: str, check: Any) -> Any:
         """The check's result, or None after a complaint."""
@@ -82,25 +89,17 @@ def _check_mqtt(checks: _Checks, settings: Mqtt) -> None:
     checks.of("mqtt.commands.keys", lambda: Keyring(settings.commands))
 
 
-@contextmanager
-def _closing(part: Any) -> Iterator[Any]:
+def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
+    if "gallery" in parts:
+        checks.of("gallery.path", lambda: _open(Gallery(parts["gallery"].path, key)))
+    if "events" in parts:
+        events = parts["events"]
+        checks.of("events.path", lambda: _open(Outbox(events.path, key, events.capacity)))
+
+
+def _open(part: Any) -> None:
+    """Open and close a part of the terminal."""
     try:
         part.open()
-        yield part
     finally:
         part.close()
-
-
-def _open_gallery(config: Config, key: Secret) -> None:
-    with _closing(Gallery(config.gallery.path, key)) as gallery:
-        gallery.people()
-
-
-def _open_events(config: Config, key: Secret) -> None:
-    with _closing(Outbox(config.events.path, key, config.events.capacity)):
-        pass
-
-
-def _open_engine(config: Config) -> None:
-    with _closing(Engine(config.model, config.vision)):
-        pass

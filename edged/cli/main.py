@@ -89,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.fault(str(fault), "no_usable_face")
         return NO_FACE
     except _MENDED_BY_HAND as fault:
-        output.fault(str(fault), "bad_input")
+        configuration = isinstance(fault, ConfigError)
+        output.fault(str(fault), "bad_configuration" if configuration else "bad_input")
         return BAD_INPUT
     except EdgedError as fault:
         output.fault(str(fault), "failed")

@@ -50,7 +50,9 @@ class Output:
                 _write(sys.stdout, _document({"error": code, "text": text, "problems": lines}))
                 return
         with suppress(OSError):
-            _write(sys.stderr, "".join(f"edged: {line}\n" for line in lines))
+            # A problem with its place stands alone, for editors that jump there.
+            said = "" if code == "bad_configuration" else "edged: "
+            _write(sys.stderr, "".join(f"{said}{line}\n" for line in lines))
 
 
 def _document(data: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edged.config.schema import Config
 from edged.errors import ConfigError
@@ -210,7 +210,7 @@ def parse(text: str, name: str = "config", folder: Path | None = None) -> Config
                 seen.add((path, message))
                 document.problem(path, message)
     if document.problems or config is None:
-        raise ConfigError(sorted(document.problems, key=_line_of))
+        raise ConfigError(in_order(document.problems))
     return _anchored(config, folder) if folder is not None else config
 
 
@@ -251,6 +251,43 @@ def load(path: Path) -> Config:
         model = config.model.model_copy(update={"cache_dir": Path(cache)})
         return config.model_copy(update={"model": model})
     return config
+
+
+def load_parts(path: Path) -> tuple[dict[str, Any], list[str]]:
+    """Every part of a configuration that is usable by itself, and all problems of the others.
+
+    For looking at what can be looked at although something is wrong elsewhere.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML.
+    """
+    try:
+        config = load(path)
+        return {name: getattr(config, name) for name in Config.model_fields}, []
+    except ConfigError as fault:
+        problems = fault.problems
+    data = _Document(str(path), _read(path)).data
+    if not isinstance(data, dict):
+        raise ConfigError(problems)
+    parts: dict[str, Any] = {}
+    for name, field in Config.model_fields.items():
+        if name not in data:
+            if not field.is_required():
+                parts[name] = field.get_default(call_default_factory=True)
+            continue
+        try:
+            kind: Any = field.annotation
+            part = TypeAdapter(kind).validate_python(data[name])
+        except ValidationError:
+            continue
+        folder = path.resolve().parent
+        parts[name] = _anchored(part, folder) if isinstance(part, BaseModel) else part
+    return parts, problems
+
+
+def in_order(problems: list[str]) -> list[str]:
+    """Problems in the order of their places in the file."""
+    return sorted(problems, key=_line_of)
 
 
 def problem_at(path: Path, dotted: str, what: str) -> str:

@@ -114,7 +114,9 @@ class Presentation:
         self._now_s = float("-inf")
         self._seen_s = float("-inf")
         self._decided_s = float("-inf")
-        self._visitor: str | None = None  # who was granted and has not been gone since
+        # Who was granted or is held by name and has not been gone since, as what, last seen when.
+        self._visitor: tuple[str, Phase] | None = None
+        self._visitor_seen_s = float("-inf")
         self.phase = Phase.IDLE
 
     @property
@@ -155,6 +157,7 @@ class Presentation:
         self._seen_s = self._now_s
         attempt = self._attempt_for(observation.track_id)
         if self.phase not in (Phase.IDLE, Phase.GATHERING):
+            self._visitor_seen_s = self._now_s
             return Step(self.phase)
         self.phase = Phase.GATHERING
         if observation.quality is not None and isfinite(observation.quality):
@@ -168,11 +171,16 @@ class Presentation:
             return Step(self.phase, self._guidance.shown)
         return self._guide(attempt, observation)
 
-    def hold(self, t_s: float) -> None:
-        """Serve whoever stands there at `t_s` only after they have gone."""
+    def hold(self, t_s: float, person_id: str | None = None) -> None:
+        """Serve whoever stands there at `t_s` only after they have gone.
+
+        With `person_id` also when they are lost from sight for a moment meanwhile.
+        """
         self.reset()
         self._now_s = self._seen_s = self._decided_s = max(self._now_s, t_s)
         self.phase = Phase.HELD
+        if person_id is not None:
+            self._visitor, self._visitor_seen_s = (person_id, Phase.HELD), self._now_s
 
     def reset(self) -> None:
         """Forget the person, as if nobody had been there."""
@@ -226,8 +234,10 @@ class Presentation:
         return Step(self.phase, self._guidance.update(self._now_s, None))
 
     def _grant(self, attempt: _Attempt, match: Match, person_id: str) -> Step:
-        if person_id == self._visitor:  # lost from sight for a moment, and never gone
-            self.phase = Phase.GRANTED
+        visitor = self._visitor
+        lost_s = self._now_s - self._visitor_seen_s
+        if visitor and visitor[0] == person_id and lost_s < self._policy.cool_down_s:
+            self.phase = visitor[1]  # lost from sight for a moment, and never gone
             self._guidance.clear()
             return Step(self.phase)
         return self._decide(attempt, Kind.GRANTED, "matched", match, person_id)
@@ -237,7 +247,9 @@ class Presentation:
     ) -> Step:
         self.phase = _HOLDS[kind]
         self._decided_s = self._now_s
-        self._visitor = person_id if kind is Kind.GRANTED else None
+        self._visitor = None
+        if kind is Kind.GRANTED and person_id is not None:
+            self._visitor, self._visitor_seen_s = (person_id, Phase.GRANTED), self._now_s
         self._guidance.clear()
         return Step(self.phase, None, self._outcome(attempt, kind, reason, match, person_id))
 

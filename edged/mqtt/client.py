@@ -84,14 +84,14 @@ class Link:
         topics: Topics,
         outbox: Source,
         on_command: Callable[[Incoming], None],
-        about: Mapping[str, Any] | None = None,
+        about: Callable[[], Mapping[str, Any]] = dict,
         clock: Callable[[], Clock] = clock_state,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._outbox = outbox
         self._on_command = on_command
-        self._about = dict(about or {})
+        self._about = about
         self._clock = clock
         self._state: dict[str, Any] | None = None
         self._stop = threading.Event()
@@ -168,7 +168,7 @@ class Link:
             lambda message: self._take(connection, message),
             self._outbox.wake,
         )
-        connection.open()
+        connection.open(self._stop)
         sender = _Sender(connection, topics, self._outbox, settings.live_within_s)
         try:
             connection.subscribe(topics.commands)
@@ -203,11 +203,12 @@ class Link:
         while not (sender.quiet or sender.problem) and time.monotonic() < deadline_s:
             sender.collect()
             self._outbox.wait(0.1)
+        sender.settle(at_once=True)
 
     def _tell(self, sender: _Sender, status: str) -> None:
         sender.send(
             self._topics.status,
-            {"status": status, "software": __version__, **self._about},
+            {"status": status, "software": __version__, **self._about()},
             self._stamp,
         )
 
@@ -315,16 +316,16 @@ class _Sender:
                 self.problem = f"it refuses {what}: {refusal}; see its access rules"
             elif seq is not None:
                 self._done.append(seq)
-        self._settle()
+        self.settle()
         oldest_s = min((sent_s for _, sent_s in self._events.values()), default=None)
         if oldest_s is not None and time.monotonic() - oldest_s > _UNACKNOWLEDGED_S:
             self.problem = "it takes events but does not acknowledge them"
 
-    def _settle(self) -> None:
+    def settle(self, *, at_once: bool = False) -> None:
         """Take delivered events out of the outbox; a disk without room is asked again later,
         and nothing else waits for it."""
         now_s = time.monotonic()
-        if not self._done or now_s < self._settle_from_s:
+        if not self._done or (now_s < self._settle_from_s and not at_once):
             return
         try:
             self._outbox.acknowledge(self._done)

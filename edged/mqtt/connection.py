@@ -10,6 +10,7 @@ import logging
 import socket
 import ssl
 import threading
+import time
 from collections import deque
 from typing import TYPE_CHECKING, Any, cast
 
@@ -77,8 +78,8 @@ class Connection:
             return "the connection ended"
         return self._lost
 
-    def open(self) -> None:
-        """Connect and wait for the broker's yes.
+    def open(self, stop: threading.Event) -> None:
+        """Connect and wait for the broker's yes, or until `stop` is set.
 
         Raises:
             Unreachable: there is no broker, or it says no.
@@ -96,7 +97,10 @@ class Connection:
             why = fault.strerror or str(fault)
             raise Unreachable(f"broker {where} cannot be reached: {why}") from fault
         self._start(client)
-        answered = self._answered.wait(_CONNACK_S)
+        deadline_s = time.monotonic() + _CONNACK_S
+        answered = False
+        while not (answered or stop.is_set()) and time.monotonic() < deadline_s:
+            answered = self._answered.wait(0.2)
         if self._refused or self._lost or not answered:
             why = self._refused or self._lost or "no answer"
             self.close()

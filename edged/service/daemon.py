@@ -48,6 +48,7 @@ log = logging.getLogger(__name__)
 _TICK_S = 0.5
 _STALLED_S = 10.0
 _FIRST_FRAME_S = 20.0
+_LONGEST_END_S = 9.0  # a camera may take its whole timeout_s (8 at most) to let go
 
 
 class Daemon:
@@ -57,6 +58,7 @@ class Daemon:
         self._config = config
         self._stop = threading.Event()
         self._asked = 0
+        self._about: dict[str, Any] = {}
         self._crashed = False
         self._ended = False
         self._beat = 0
@@ -181,9 +183,7 @@ class Daemon:
         commands = Commands(settings.commands, topics, self._outbox, handlers)
         stack.callback(commands.close)
         commands.open()
-        link = Link(
-            settings, topics, self._outbox, commands.submit, {"model": self._engine.identity}
-        )
+        link = Link(settings, topics, self._outbox, commands.submit, lambda: self._about)
         stack.callback(link.close)
         link.set_state(self._state.document())
         link.open()
@@ -202,7 +202,7 @@ class Daemon:
         stack.callback(self._stop.set)
 
     def _join(self, thread: threading.Thread) -> None:
-        thread.join(5.0)
+        thread.join(_LONGEST_END_S)
         if thread.is_alive():
             log.error("the %s thread does not end", thread.name)
             self._crashed = True
@@ -229,7 +229,7 @@ class Daemon:
 
     def _look(self) -> None:
         """The vision thread."""
-        vision = self._engine.vision()
+        vision = self._engine.vision(self._policy.minimum_quality)
         while not self._stop.is_set():
             frame = self._mailbox.take(_TICK_S)
             if frame is None:
@@ -244,7 +244,7 @@ class Daemon:
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
                 if not self._stop.is_set():
-                    vision = self._engine.vision()
+                    vision = self._engine.vision(self._policy.minimum_quality)
                 continue
             self._beat += 1
             self._frames += 1
@@ -324,8 +324,10 @@ class Daemon:
             self._state.degrade("door", str(door["fault"]))
         else:
             self._state.restore("door")
+        revision = self._gallery.revision
+        self._about = {"model": self._engine.identity, "gallery": revision}
         self._state.set(
-            gallery={"revision": self._gallery.revision, "people": people},
+            gallery={"revision": revision, "people": people},
             decision={
                 "profile": self._config.decision.profile,
                 "threshold": round(thresholds.grant, 4),

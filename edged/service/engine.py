@@ -100,14 +100,19 @@ class Engine:
         pnet, rnet, onet = (self._runners[role] for role in CASCADE_OUTPUTS)
         return Detector(pnet, rnet, onet, smallest_face_px or self._limits.smallest_face_px)
 
-    def vision(self) -> Vision:
-        """A fresh pipeline for one camera."""
+    def vision(self, minimum_quality: float = 1.0) -> Vision:
+        """A fresh pipeline for one camera.
+
+        Args:
+            minimum_quality: of the views that count; every one of them is asked whether it
+                still shows the same person.
+        """
         return Vision(
             self.detector(),
             self.embedder,
             self._limits,
             same=similarity_at(_SAME_PERSON_FMR, self.manifest.similarity.risk),
-            trusted=self.manifest.quality.minimum.attendance,
+            trusted=min(minimum_quality, self.manifest.quality.minimum.attendance),
         )
 
     def warm_up(self, image: Image) -> None:

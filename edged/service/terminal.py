@@ -101,6 +101,7 @@ class Terminal:
         self._views: list[tuple[Floats, float]] = []
         self._display = Display(Phase.IDLE)
         self._frame_s = float("-inf")
+        self._processed = 0
 
     @property
     def enrolling(self) -> bool:
@@ -127,12 +128,13 @@ class Terminal:
             RuntimeFault: an inference runtime failed; `vision` must be reopened.
         """
         self._after_a_gap(frame.t_s)
+        self._processed += 1
         request = self._request
         # Now and then also while a decision holds: the next in the queue may stand there.
         wants = (
             request is not None
             or self._presentation.wants_evidence
-            or frame.seq % _LOOK_AGAIN_FRAMES == 0
+            or self._processed % _LOOK_AGAIN_FRAMES == 0
         )
         with self._metrics.stage("observe"):
             observation = vision.observe(frame, embed=wants)
@@ -173,6 +175,7 @@ class Terminal:
         step = self._presentation.step(observation, match)
         display = Display(step.phase, step.instruction)
         if step.outcome is not None and not self._act(step.outcome):
+            self._presentation.hold(self._frame_s)
             display = Display(Phase.HELD)
         self._show(display)
 
@@ -297,7 +300,7 @@ class Terminal:
             quality = round(min(quality for _, quality in self._views), 3)
             self._journal.record("enrol.completed", **told, views=request.views, quality=quality)
             # Whoever was just enrolled is not served until they have left and come back.
-            self._presentation.hold(self._frame_s)
+            self._presentation.hold(self._frame_s, request.person_id)
         else:
             self._journal.record("enrol.failed", **told, reason=refusal)
         log.info("enrolment %s", "completed" if refusal is None else f"failed: {refusal}")

@@ -15,7 +15,7 @@ def test_stages_compare_whole_frames_with_the_same_inferences_bare() -> None:
     assert calls["network"] == 10
     assert calls["pnet"] == 2
     assert calls["onet"] >= 10
-    assert set(told["stages"]) == {"detect", "follow", "align", "embed"}
+    assert set(told["stages"]) == {"detect", "follow", "judge", "align", "embed"}
     assert told["ratio"] > 0
 
 

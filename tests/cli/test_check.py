@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 
 import pytest
 
@@ -62,14 +63,30 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_place(edged, site):
         "mqtt.tls": ("tls", 3, "none.pem"),
         "mqtt.commands.keys": ("keys", 5, "openssl"),
     }
-    assert len(problems) == len(expected)
-    for (setting, (name, column, word)), line in zip(expected.items(), problems, strict=True):
-        place = f"edged: {site.config}:{line_of(site, name)}:{column}: {setting}: "
-        assert line.startswith(place)
-        assert word in line
+    places = {
+        setting: (line_of(site, name), column) for setting, (name, column, _) in expected.items()
+    }
+    in_file = sorted(expected, key=places.__getitem__)
+    for setting, line in zip(in_file, problems, strict=True):
+        at = ":".join(map(str, places[setting]))
+        assert line.startswith(f"{site.config}:{at}: {setting}: ")
+        assert expected[setting][2] in line
     told = edged("check", "-c", site.config, "--json")
-    assert (told.code, told.json["error"]) == (2, "bad_input")
-    assert told.json["problems"] == [line.removeprefix("edged: ") for line in problems]
+    assert (told.code, told.json["error"]) == (2, "bad_configuration")
+    assert told.json["problems"] == problems
+
+
+def test_a_slip_in_the_file_does_not_hide_what_cannot_be_opened(edged, site):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        site.configure(
+            camera={"driver": "opencv", "source": "/dev/video-none", "rate_hz": 0},
+            door={"driver": "simulated", "record": "/proc/none/door.jsonl"},
+            web={"port": taken.getsockname()[1]},
+        )
+        ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    told = {line.split(": ")[1] for line in ran.err.splitlines()}
+    assert told == {"camera.rate_hz", "door", "web"}
 
 
 def test_a_key_that_others_can_read_and_a_missing_one_are_told(edged, site):
@@ -100,7 +117,7 @@ def test_a_file_that_is_no_configuration_stops_every_command(edged, bare, spoil,
     ran = edged(*command.split(), "-c", bare.config)
     assert (ran.code, ran.out) == (2, "")
     assert expected in ran.err
-    assert all(line.startswith(f"edged: {bare.config}:") for line in ran.err.splitlines())
+    assert all(line.startswith(f"{bare.config}:") for line in ran.err.splitlines())
 
 
 def test_a_configuration_that_is_missing_or_not_given_is_bad_usage(edged, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.config.load import load, parse, problem_at
+from edged.config.load import load, load_parts, parse, problem_at
 from edged.errors import ConfigError
 
 GOOD = """\
@@ -139,6 +139,21 @@ def test_a_problem_found_in_use_points_at_its_setting(tmp_path: Path) -> None:
     file.write_text(GOOD)
     assert problem_at(file, "camera.source", "gone") == f"{file}:4:26: camera.source: gone"
     assert problem_at(file, "gallery.path", "gone") == f"{file}:1:1: gallery.path: gone"
+
+
+def test_parts_that_are_usable_by_themselves_are_given_beside_the_problems(tmp_path: Path) -> None:
+    file = tmp_path / "edged.yaml"
+    file.write_text(GOOD.replace("source: 0", "sorce: 0") + "web: {port: 99999}\n")
+    parts, found = load_parts(file)
+    assert [line.split(": ")[1] for line in found] == ["camera.sorce", "web.port"]
+    assert parts["key"].file == tmp_path / "secret.key"
+    assert parts["door"].driver == "simulated"
+    assert parts["decision"].profile == "access"
+    assert "camera" not in parts
+    assert "web" not in parts
+    file.write_text("- nothing")
+    with pytest.raises(ConfigError):
+        load_parts(file)
 
 
 @pytest.mark.parametrize("place", ["env", "file", "credential"])

@@ -169,6 +169,25 @@ def test_whoever_stands_there_when_held_is_served_only_after_they_have_gone() ->
     assert outcomes(show(presentation, 5, STRONG, start_s=133.0, track_id=2))
 
 
+def test_who_was_enrolled_and_lost_from_sight_for_a_moment_is_still_held() -> None:
+    presentation = Presentation(policy())
+    presentation.hold(10.0, "p1")
+    show(presentation, 3, None, start_s=10.1, track_id=None)
+    steps = show(presentation, 20, STRONG, start_s=10.4, track_id=5)
+    assert outcomes(steps) == []
+    assert steps[-1].phase is Phase.HELD
+    (outcome,) = outcomes(show(presentation, 5, match(0.9, "p2"), start_s=12.0, track_id=6))
+    assert outcome.person_id == "p2"
+
+
+def test_who_comes_back_while_others_stood_there_all_the_time_is_let_in() -> None:
+    presentation = Presentation(policy())
+    show(presentation, 5, STRONG)
+    show(presentation, 15 * 20, None, start_s=0.5, track_id=2, quality=0.1)
+    steps = show(presentation, 5, STRONG, start_s=21.0, track_id=3)
+    assert [o.kind for o in outcomes(steps)] == [Kind.GRANTED]
+
+
 def test_evidence_starts_anew_with_a_face_an_attempt_and_after_being_gone() -> None:
     presentation = Presentation(policy())
     assert presentation.starts_anew(1)

@@ -52,7 +52,13 @@ def make_link(outbox: Outbox) -> Iterator[Callable[..., Link]]:
 
     def make(port: int, on_command: Any = None, **more: Any) -> Link:
         about = {"model": "rts-1", "gallery": 7}
-        link = Link(settings(port, **more), TOPICS, outbox, on_command or (lambda _: None), about)
+        link = Link(
+            settings(port, **more),
+            TOPICS,
+            outbox,
+            on_command or (lambda _: None),
+            lambda: about,
+        )
         made.append(link)
         link.open()
         return link

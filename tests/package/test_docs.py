@@ -96,3 +96,7 @@ def test_the_pages_do_name_commands_files_and_links() -> None:
     """Otherwise the rules above look past everything."""
     assert len([words for page in PAGES for words in commands(page)]) > 10
     assert len([link for page in PAGES for link in _LINK.findall(page.read_text())]) > 10
+
+
+def test_the_readme_is_filled_in():
+    assert "BENCH_TABLE" not in (ROOT / "README.md").read_text()

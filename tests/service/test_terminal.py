@@ -39,7 +39,8 @@ class Bench:
         self.outbox = outbox
         self.door = make_door(config.door)
         self.shown: list[Display] = []
-        self._vision = engine.vision()
+        self.vision = engine.vision()
+        self._seq = 1
         self._t_s = 0.0
         self.terminal = Terminal(
             config,
@@ -58,7 +59,8 @@ class Bench:
         self._t_s += after_s - 0.1
         for _ in range(frames):
             self._t_s += 0.1
-            self.terminal.process(Frame(image, self._t_s, 0), self._vision)
+            self._seq += 5
+            self.terminal.process(Frame(image, self._t_s, self._seq), self.vision)
 
     @property
     def types(self) -> list[str]:
@@ -165,8 +167,9 @@ def test_an_event_that_cannot_be_recorded_leaves_the_choice_to_the_installer(
 ) -> None:
     it = bench(events={"on_write_failure": choice})
     it.outbox.close()
-    it.see(near, 3)
+    it.see(near, 6)
     assert it.door.relay is opens
+    assert (Phase.GRANTED in {display.phase for display in it.shown}) is opens
 
 
 def test_a_relay_that_cannot_be_driven_is_told_and_is_no_end(
@@ -174,8 +177,28 @@ def test_a_relay_that_cannot_be_driven_is_told_and_is_no_end(
 ) -> None:
     it = bench()
     it.door.close()
-    it.see(near, 4)
+    it.see(near, 6)
     assert it.types == ["access.granted", "door.fault"]
+    assert Phase.GRANTED not in {display.phase for display in it.shown}
+
+
+def test_the_next_in_the_queue_is_noticed_whatever_frames_are_dropped(
+    bench: Callable[..., Bench], near: Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it = bench()
+    asked: list[bool] = []
+    observe = it.vision.observe
+
+    def watched(frame: Frame, *, embed: bool) -> Any:
+        asked.append(embed)
+        return observe(frame, embed=embed)
+
+    monkeypatch.setattr(it.vision, "observe", watched)
+    it.see(near, 3)
+    assert it.types == ["access.granted"]
+    asked.clear()
+    it.see(near, 20)  # every fifth of what the camera captured
+    assert asked.count(True) == 4
 
 
 def test_a_name_is_told_only_where_the_installer_wants_it(

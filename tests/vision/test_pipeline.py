@@ -98,6 +98,11 @@ def test_another_person_in_the_same_place_gets_another_number(engine):
     assert numbers[3] == numbers[2]
 
 
+def test_every_view_that_may_count_is_asked_whether_it_is_still_the_same_person(engine):
+    assert engine.vision()._trusted == engine.manifest.quality.minimum.attendance
+    assert engine.vision(0.2)._trusted == 0.2
+
+
 def test_a_view_that_cannot_be_trusted_does_not_make_it_another_person(engine):
     script = Scripted(engine, *(as_seen(*v) for v in ((0.9, 1, 0), (0.1, 0, 1), (0.9, 1, 0))))
     vision = Vision(engine.detector(), script, Limits(), same=0.45, trusted=0.4)
