@@ -102,7 +102,6 @@ class Defect(StrEnum):
     OVEREXPOSED = "overexposed"
     BACKLIT = "backlit"
     BLURRED = "blurred"
-    LOW_QUALITY = "low_quality"
 
 
 class Instruction(StrEnum):

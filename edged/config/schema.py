@@ -43,7 +43,6 @@ def _number(minimum: float, maximum: float) -> Any:
     return (BeforeValidator(_plain_number), Field(ge=minimum, le=maximum))
 
 
-Seconds = Annotated[float, BeforeValidator(_plain_number)]
 Name = Annotated[str, Field(pattern=_NAME)]
 
 

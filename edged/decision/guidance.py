@@ -19,7 +19,6 @@ _REMEDIES: tuple[tuple[Defect, Instruction], ...] = (
     (Defect.OVEREXPOSED, Instruction.AVOID_BACKLIGHT),
     (Defect.BLURRED, Instruction.HOLD_STILL),
     (Defect.OFF_CENTRE, Instruction.CENTER_FACE),
-    (Defect.LOW_QUALITY, Instruction.RETAKE),
 )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from edged.types import Floats
@@ -146,6 +147,27 @@ def chosen(
             f"{network}: outputs: no {', '.join(missing)} (the network has {', '.join(by_name)})"
         )
     return inputs[0], tuple(by_name[name] for name in wanted)
+
+
+@contextmanager
+def opening(
+    network: Path, on: str, errors: tuple[type[Exception], ...], close: Callable[[], None]
+) -> Iterator[None]:
+    """What a vendor refuses is a RuntimeFault, and nothing stays half open.
+
+    Args:
+        on: the runtime and its device, for the text.
+        errors: what the vendor raises.
+        close: lets go of what was opened so far.
+    """
+    try:
+        yield
+    except errors as fault:
+        close()
+        raise RuntimeFault(f"{network}: {on} refuses it: {brief(fault)}") from fault
+    except RuntimeFault:
+        close()
+        raise
 
 
 def check_shape(network: Path, expected: TensorInfo, got: tuple[int, ...]) -> None:

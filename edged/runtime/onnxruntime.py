@@ -14,6 +14,7 @@ from edged.runtime.base import (
     check_shape,
     chosen,
     missing_device,
+    opening,
     readable,
     vendor,
 )
@@ -134,16 +135,8 @@ class OnnxRuntimeRunner:
         state = vendor("onnxruntime.capi.onnxruntime_pybind11_state")
         named = (getattr(state, name, None) for name in _ERRORS)
         self._errors = (*(error for error in named if error), RuntimeError, ValueError)
-        try:
+        with opening(self._network, f"{_NAME} on {self._device}", self._errors, self.close):
             self._open(module)
-        except self._errors as fault:
-            self.close()
-            raise RuntimeFault(
-                f"{self._network}: onnxruntime on {self._device} refuses it: {brief(fault)}"
-            ) from fault
-        except RuntimeFault:
-            self.close()
-            raise
 
     def _open(self, module: Any) -> None:
         module.disable_telemetry_events()

@@ -14,6 +14,7 @@ from edged.runtime.base import (
     check_shape,
     chosen,
     missing_device,
+    opening,
     readable,
     vendor,
 )
@@ -112,16 +113,8 @@ class OpenVINORunner:
         self.close()
         readable(self._network)
         self._ov = vendor(_NAME)
-        try:
+        with opening(self._network, f"{_NAME} on {self._device}", (RuntimeError,), self.close):
             self._open()
-        except RuntimeError as fault:
-            self.close()
-            raise RuntimeFault(
-                f"{self._network}: openvino on {self._device} refuses it: {brief(fault)}"
-            ) from fault
-        except RuntimeFault:
-            self.close()
-            raise
 
     def _open(self) -> None:
         self._core = self._ov.Core()

@@ -171,7 +171,6 @@ class Daemon:
 
     def _open_link(self, stack: ExitStack) -> None:
         settings = self._config.mqtt
-        self._link: Link | None = None
         if settings is None:
             log.info("no mqtt configured: events stay on the terminal")
             return
@@ -187,7 +186,6 @@ class Daemon:
         stack.callback(link.close)
         link.set_state(self._state.document())
         link.open()
-        self._link = link
         self._state.on_change = lambda: link.set_state(self._state.document())
         if settings.commands.allow_unsigned:
             self._state.degrade("commands", "unsigned commands are accepted (mqtt.commands)")

@@ -15,14 +15,8 @@ from edged.decision.policy import (
     similarity_at,
     verify,
 )
-from edged.types import RiskPoint
+from edged.testing.builders import CURVE
 
-CURVE = (
-    RiskPoint(1e-2, 0.30),
-    RiskPoint(1e-4, 0.42),
-    RiskPoint(1e-6, 0.55),
-    RiskPoint(1e-8, 0.65),
-)
 POLICY = Policy(CURVE, 0.003, floor_same=0.45, floor_different=0.35, minimum_quality=0.5)
 
 
