@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edged.evaluation.degrade import random_degradation
 from training import card, data, manifest, report
 from training.convert import read_base, worst_difference
-from training.degrade import random_degradation
 from training.download import MTCNN, fetch
 from training.export import export
 from training.network import Base, Recogniser

@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
+from edged.evaluation.calibrate import FIT_FMR
 from training import data
-from training.calibrate import FIT_FMR
 from training.evaluate import clopper_pearson
 from training.quality import MINIMUM
 

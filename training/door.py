@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.comparisons import unit
+from edged.evaluation.comparisons import unit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

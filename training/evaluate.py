@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from scipy import stats
 
-from training.comparisons import genuine_pairs, unit
-from training.degrade import FIXED, non_face, random_degradation
+from edged.evaluation.comparisons import genuine_pairs, unit
+from edged.evaluation.degrade import FIXED, non_face, random_degradation
 from training.runner import run
 
 if TYPE_CHECKING:

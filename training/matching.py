@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training import calibrate
-from training.comparisons import Impostors, genuine_pairs, impostors, unit
+from edged.evaluation import calibrate
+from edged.evaluation.comparisons import Impostors, genuine_pairs, impostors, unit
 from training.evaluate import MOST_PER_PERSON, Outputs
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training import calibrate, data
-from training.comparisons import auroc, unit
+from edged.evaluation import calibrate
+from edged.evaluation.comparisons import auroc, unit
+from training import data
 from training.evaluate import Outputs, discard_curve, view_outcomes
 
 if TYPE_CHECKING:

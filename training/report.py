@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training import calibrate, data, door, latency, manifest, matching, quality
-from training.degrade import FIXED
+from edged.evaluation import calibrate
+from edged.evaluation.degrade import FIXED
+from training import data, door, latency, manifest, matching, quality
 from training.evaluate import (
     FRONTAL_BELOW,
     TURNED_ABOVE,

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from training.degrade import random_degradation
+from edged.evaluation.degrade import random_degradation
 from training.network import RtsHead, rts_loss
 from training.runner import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -115,25 +116,34 @@ class MinimumQuality(_Part):
     high_security: Share
 
 
-class LogisticQuality(_Part):
-    """``quality = 1 / (1 + exp(slope * (log_variance - midpoint)))``."""
+class ReliabilityBand(_Part):
+    """Held-out views whose quality lies from ``low`` to ``high``: what was promised, what held.
 
-    method: Literal["logistic"]
-    midpoint: Number
-    slope: Positive
+    ``promised`` is their mean quality, ``passed`` the share of their genuine comparisons that
+    passed, ``interval`` its 95 % bounds.
+    """
+
+    low: Share
+    high: Share
+    views: Count
+    promised: Share
+    passed: Share
+    interval: tuple[Share, Share]
+
+
+class _Quality(_Part):
+    """A log variance in, a probability out: what every way to calibrate has in common.
+
+    ``source`` says what the log variance is: the network's own doubt, or, for a network that has
+    none, a stand-in made of the length of its embedding.
+    """
+
+    source: Literal["network", "embedding_norm"] = "network"
     meaning: Text
     levels: Levels
     minimum: MinimumQuality
-
-    def quality(self, log_variance: float) -> float:
-        """0–1, falling with the log variance; 0 for what is no number, which nobody can trust."""
-        if not math.isfinite(log_variance):
-            return 0.0
-        exponent = self.slope * (log_variance - self.midpoint)
-        if exponent > 0:  # so that the exponential never overflows
-            shrunk = math.exp(-exponent)
-            return shrunk / (1 + shrunk)
-        return 1 / (1 + math.exp(exponent))
+    expected_error: Share | None = None
+    reliability: Annotated[tuple[ReliabilityBand, ...], Field(max_length=100)] = ()
 
     def level(self, quality: float) -> QualityLevel:
         """The word for a quality; poor for a NaN."""
@@ -146,8 +156,66 @@ class LogisticQuality(_Part):
         return QualityLevel.POOR
 
 
-# Told apart by ``method``; a new way to calibrate is another class here, joined by a union.
-Quality = LogisticQuality
+class LogisticQuality(_Quality):
+    """``quality = 1 / (1 + exp(slope * (log_variance - midpoint)))``."""
+
+    method: Literal["logistic"]
+    midpoint: Number
+    slope: Positive
+
+    def quality(self, log_variance: float) -> float:
+        """0–1, falling with the log variance; 0 for what is no number, which nobody can trust."""
+        if not math.isfinite(log_variance):
+            return 0.0
+        exponent = self.slope * (log_variance - self.midpoint)
+        if exponent > 0:  # so that the exponential never overflows
+            shrunk = math.exp(-exponent)
+            return shrunk / (1 + shrunk)
+        return 1 / (1 + math.exp(exponent))
+
+
+class IsotonicPoint(_Part):
+    """One knot of the curve."""
+
+    log_variance: Number
+    quality: Share
+
+
+class IsotonicQuality(_Quality):
+    """Straight lines between knots that fall as the log variance rises; level beyond the ends."""
+
+    method: Literal["isotonic"]
+    points: Annotated[tuple[IsotonicPoint, ...], Field(min_length=2, max_length=1000)]
+
+    @field_validator("points")
+    @classmethod
+    def _falling(cls, points: tuple[IsotonicPoint, ...]) -> tuple[IsotonicPoint, ...]:
+        for number, (point, after) in enumerate(pairwise(points), 1):
+            if after.log_variance <= point.log_variance or after.quality > point.quality:
+                raise ValueError(
+                    f"point {number} must have a lower log_variance than the one after it, and no "
+                    f"lower quality (got {point.log_variance:g}, {point.quality:g}, then "
+                    f"{after.log_variance:g}, {after.quality:g})"
+                )
+        if points[0].quality == points[-1].quality:
+            raise ValueError("a level curve says nothing about any view")
+        return points
+
+    def quality(self, log_variance: float) -> float:
+        """0–1, never rising with the log variance; 0 for what is no number."""
+        if not math.isfinite(log_variance):
+            return 0.0
+        at = bisect_right(self.points, log_variance, key=lambda point: point.log_variance)
+        if at == 0:
+            return self.points[0].quality
+        if at == len(self.points):
+            return self.points[-1].quality
+        left, right = self.points[at - 1], self.points[at]
+        share = (log_variance - left.log_variance) / (right.log_variance - left.log_variance)
+        return left.quality + share * (right.quality - left.quality)
+
+
+Quality = Annotated[LogisticQuality | IsotonicQuality, Field(discriminator="method")]
 
 
 class Verification(_Part):
@@ -164,11 +232,15 @@ class Verification(_Part):
 
 
 class FalseMatch(_Part):
-    """At ``similarity`` or above, a share ``fmr`` of impostor comparisons passes."""
+    """At ``similarity`` or above, a share ``fmr`` of impostor comparisons passes.
+
+    ``interval`` holds the 95 % bounds of the similarity, where they were counted.
+    """
 
     fmr: Annotated[Number, Field(gt=0, lt=1)]
     similarity: Cosine
     basis: Literal["measured", "extrapolated"]
+    interval: tuple[Cosine, Cosine] | None = None
 
 
 class Similarity(_Part):
@@ -259,7 +331,7 @@ class Recogniser(_Manifest):
     quality: Quality
     similarity: Similarity
     calibration: Calibration
-    training: Training
+    training: Training | None = None
     network: FileName
 
     @property

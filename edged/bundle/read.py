@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "manifest.yaml"
 _LARGEST = 256_000
-_KINDS = {("recogniser",), ("detector",)}
+_MEMBERS = {"recogniser", "detector", "logistic", "isotonic"}
 _WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not known here",
@@ -96,10 +96,10 @@ def _data(path: Path) -> Any:
 
 def _problem(error: Any) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error.get("input")
-    # pydantic puts the member of the union first.
-    place = error["loc"][1:] if error["loc"][:1] in _KINDS else error["loc"]
+    # pydantic names the member of a union as if it were a field.
+    place = tuple(step for step in error["loc"] if step not in _MEMBERS)
     if kind.startswith("union_tag"):
-        place, given = ("kind",), context.get("tag", {})
+        place, given = (*place, context["discriminator"].strip("'")), context.get("tag", {})
     field = ".".join(str(step) for step in place if step != "[key]") or "(file)"
     if kind in _WORDS:
         text = _WORDS[kind].format(**context)

@@ -39,7 +39,7 @@ WRONG = [
     ("outputs.embedding.size", -1, "outputs.embedding.size: must be >= 8 (got -1)"),
     ("outputs.embedding.name", MISSING, "outputs.embedding.name: is missing"),
     ("outputs.log_variance.name", "embedding", "outputs: embedding and log_variance must be two"),
-    ("quality.method", "magic", "quality.method: must be 'logistic' (got 'magic')"),
+    ("quality.method", "magic", "quality.method: must be 'logistic', 'isotonic' (got 'magic')"),
     ("quality.slope", -1, "quality.slope: must be > 0 (got -1)"),
     ("quality.slope", math.inf, "quality.slope: must be a finite number (got inf)"),
     ("quality.midpoint", None, "quality.midpoint: must be a number (got None)"),

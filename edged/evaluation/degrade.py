@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from training.detect import Image
+Image = NDArray[np.uint8]
 
 Degradation = Callable[[Image, np.random.Generator], Image]
 

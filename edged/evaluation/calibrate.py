@@ -12,8 +12,8 @@ from scipy import optimize, stats
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from training.comparisons import Impostors
-    from training.detect import Floats
+    from edged.evaluation.comparisons import Impostors
+    from edged.types import Floats
 
 MEASURED_FMR = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 EXTRAPOLATED_FMR = (3e-6, 1e-6, 3e-7, 1e-7, 1e-8, 1e-9, 1e-10)

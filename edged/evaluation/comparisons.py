@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from training.detect import Floats
+    from edged.types import Floats
 
 BIN = 1e-4
 BLOCK = 512

@@ -1,0 +1,1 @@
+"""Measuring a recogniser on people: degradations, comparisons, calibration, reports."""
