@@ -5,10 +5,10 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any
 
-from edged.evaluation.calibrate import FIT_FMR
+from edged.evaluation.intervals import clopper_pearson
+from edged.evaluation.quality import MINIMUM
+from edged.evaluation.risk import FIT_FMR
 from training import data
-from training.evaluate import clopper_pearson
-from training.quality import MINIMUM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edged.evaluation.intervals import bucket
 from training.align import Chips, collect, largest, nearest_to_centre
 from training.detect import Mtcnn
 
@@ -25,11 +25,6 @@ SPLIT = (
 def is_development(person: str) -> bool:
     """Whether nobody may train on this person."""
     return bucket(person) % 100 < DEVELOPMENT_PERCENT
-
-
-def bucket(person: str) -> int:
-    """A number that depends on nothing but the name."""
-    return int(hashlib.sha256(person.encode()).hexdigest()[:8], 16)
 
 
 def development_rows(people: NDArray[np.str_]) -> NDArray[np.bool_]:

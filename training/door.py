@@ -17,8 +17,8 @@ from edged.evaluation.comparisons import unit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from edged.evaluation.outputs import Outputs
     from training.detect import Floats
-    from training.evaluate import Outputs
 
 WINDOW = 5
 

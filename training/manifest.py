@@ -14,7 +14,6 @@ from training.network import EMBEDDING_SIZE
 
 LICENCES = Path(__file__).parent / "licences"
 VERSION = "1.0.0"
-LEVELS = {"excellent": 0.85, "good": 0.65, "fair": 0.40}
 VERIFICATION = {"same": 0.45, "different": 0.35}
 
 MTCNN_NOTES = """\

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edged.evaluation import calibrate
+from edged.evaluation import risk
 from edged.evaluation.comparisons import Impostors, genuine_pairs, impostors, unit
-from training.evaluate import MOST_PER_PERSON, Outputs
+from edged.evaluation.outcomes import MOST_PER_PERSON
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from edged.evaluation.outputs import Outputs
 
 TAIL_FROM = 0.2
 BOUNDED_FMR = [1e-2, 1e-3, 1e-4, 1e-5]
@@ -35,14 +37,14 @@ class Matching:
 def measure(faces: Outputs, people: NDArray[np.str_], seed: int) -> tuple[Matching, Impostors]:
     """Compare everybody with everybody else and fit the tail."""
     pairs = impostors(faces.embeddings, people, TAIL_FROM)
-    tail = calibrate.fit_tail(pairs)
-    bounds = calibrate.bootstrap(pairs, people, BOUNDED_FMR, seed)
-    earlier = calibrate.fit_tail(pairs, (1e-2, 1e-4))
+    tail = risk.fit_tail(pairs)
+    bounds = risk.bootstrap(pairs, people, BOUNDED_FMR, seed)
+    earlier = risk.fit_tail(pairs, (1e-2, 1e-4))
     matching = Matching(
         people=len(np.unique(people)),
         images=len(people),
         comparisons=pairs.count,
-        false_match=calibrate.false_match_table(pairs, tail),
+        false_match=risk.false_match_table(pairs, tail),
         intervals={f"{fmr:.0e}": ends for fmr, ends in bounds.items()},
         tail=asdict(tail) | {"normal_1e-9": tail.normal(1e-9), "pareto_1e-9": tail.pareto(1e-9)},
         # Both tails fitted one decade earlier and asked for 1e-5, beside what was counted there.

@@ -7,21 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edged.evaluation import calibrate
+from edged.evaluation import quality, risk
 from edged.evaluation.degrade import FIXED
-from training import data, door, latency, manifest, matching, quality
+from edged.evaluation.outcomes import all_outcomes, view_outcomes
+from edged.evaluation.outputs import Agreement, Outputs, agreement
+from training import data, door, latency, matching
+from training import quality as measured
 from training.evaluate import (
     FRONTAL_BELOW,
     TURNED_ABOVE,
-    Agreement,
-    Outputs,
-    agreement,
     degraded,
     non_faces,
     outputs,
     randomly_degraded,
     turn,
-    view_outcomes,
 )
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from edged.evaluation import calibrate
     from training.align import Chips
 
 QUALITY_FMR = 1e-4
@@ -56,7 +56,7 @@ class Report:
 
     matching: matching.Matching
     fnmr: list[dict[str, Any]]
-    quality: quality.Quality
+    quality: measured.Quality
     clean_agreement: Agreement
     degraded_agreement: Agreement
     door: dict[str, Any]
@@ -75,7 +75,7 @@ class Report:
                 "midpoint": self.quality.midpoint,
                 "slope": self.quality.slope,
                 "meaning": MEANING,
-                "levels": manifest.LEVELS,
+                "levels": quality.LEVELS,
                 "minimum": quality.MINIMUM,
             },
             "false_match": self.matching.false_match,
@@ -109,7 +109,7 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
 
     damaged_chips = randomly_degraded(chips.images, seed + 1)
     damaged = outputs(network, damaged_chips)
-    outcomes = quality.all_outcomes(clean, damaged, chips.people, threshold)
+    outcomes = all_outcomes(clean, damaged, chips.people, threshold)
     curve, error = quality.fit(outcomes)
     webcam = outputs(network, sets.webcam.images)
     kinds = all_kinds(network, sets, chips, clean, webcam, curve, threshold, seed)
@@ -119,13 +119,13 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
         sets.webcam.people,
         curve.quality(webcam.log_variance),
         door.distractors(lfw, sets.lfw.people),
-        calibrate.threshold(matched.false_match, matched.people, DOOR_FPIR),
+        risk.threshold(matched.false_match, matched.people, DOOR_FPIR),
         quality.MINIMUM["access"],
     )
     return Report(
         matching=matched,
         fnmr=fnmr,
-        quality=quality.measure(
+        quality=measured.measure(
             curve,
             error,
             outcomes,
