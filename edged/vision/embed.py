@@ -14,7 +14,7 @@ from edged.vision.geometry import align
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.bundle.manifest import Recogniser
+    from edged.bundle.manifest import Input, Recogniser
     from edged.runtime.base import Runner
     from edged.types import Floats, Image, Point
 
@@ -26,6 +26,17 @@ class Embedded:
     embedding: Floats
     log_variance: float
     quality: float
+
+
+def network_input(chip: Image, form: Input) -> Floats:
+    """An aligned face (BGR uint8) as a recogniser reads it: float32 (1, 3, height, width)."""
+    blob: Floats = cv2.dnn.blobFromImage(
+        chip,
+        scalefactor=form.scale,
+        mean=(form.mean, form.mean, form.mean),
+        swapRB=form.colour == "rgb",
+    )
+    return blob
 
 
 class Embedder:
@@ -49,14 +60,7 @@ class Embedder:
         Raises:
             RuntimeFault: the inference runtime failed.
         """
-        form = self._manifest.input
-        blob = cv2.dnn.blobFromImage(
-            chip,
-            scalefactor=form.scale,
-            mean=(form.mean, form.mean, form.mean),
-            swapRB=form.colour == "rgb",
-        )
-        raw, log_variance = self._runner.run(blob)
+        raw, log_variance = self._runner.run(network_input(chip, self._manifest.input))
         if raw.size != self._manifest.outputs.embedding.size:
             raise RuntimeFault(
                 f"the network gave an embedding of {raw.size} values where the manifest of "
