@@ -10,6 +10,7 @@
     │   └── CameraEnded    a recording came to its end: nothing to reconnect to
     ├── ImageError         an image file is unreadable, truncated or absurdly large
     ├── NoUsableFace       an image holds no face that can be used
+    ├── EvaluationError    what is to be measured, or a cache of it, is unusable
     ├── KeyUnavailable     the key of the encrypted files cannot be read, or others can read it
     ├── StorageError       an encrypted file cannot be read or written
     │   ├── WrongKey       the key does not open this file (the file is left untouched)
@@ -62,6 +63,10 @@ class ImageError(EdgedError):
 
 class NoUsableFace(EdgedError):
     """An image holds no face that can be used."""
+
+
+class EvaluationError(EdgedError):
+    """People, pairs or a cache that are to be measured with are unusable."""
 
 
 class KeyUnavailable(EdgedError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import dist, isfinite
 from typing import TYPE_CHECKING, Self, TypeVar
 
 import cv2
@@ -46,12 +46,14 @@ _SHARE_OF_SIDE = 14  # in a still image faces below a 14th of the longer side ar
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The most prominent face of a still image; box and landmarks in px of that image."""
+    """The most prominent face of a still image; box and landmarks in px of that image, and the
+    chip that was embedded."""
 
     face: Face
     embedded: Embedded
     defects: tuple[Defect, ...]
     faces: int
+    chip: Image
 
 
 class Engine:
@@ -122,8 +124,13 @@ class Engine:
         height, width = self.manifest.input.height_px, self.manifest.input.width_px
         self.embedder.embed(cv2.resize(image, (width, height)))
 
-    def extract(self, image: Image) -> Extraction:
+    def extract(self, image: Image, *, central: bool = False) -> Extraction:
         """Embed the most prominent face of a still image.
+
+        Args:
+            image: BGR uint8.
+            central: take the face nearest to the image's centre instead of the largest, for
+                collections that are made that way.
 
         Raises:
             NoUsableFace: no face is found, or none that the network can embed.
@@ -141,7 +148,12 @@ class Engine:
                 "no face found in the image; use a photo in which one face is upright, "
                 "frontal and well lit"
             )
-        best = max(found, key=lambda f: f.box.area)
+        middle = Box(0, 0, width, height).centre
+        best = (
+            min(found, key=lambda f: dist(f.box.centre, middle))
+            if central
+            else max(found, key=lambda f: f.box.area)
+        )
         face = as_face(best)
         defects = find_defects(image, face, self._limits)
         others = [f.box.area for f in found if f is not best]
@@ -153,7 +165,8 @@ class Engine:
             raise NoUsableFace("the network gives no numbers for the face; use another photo")
         if blur(chip) > self._limits.blur_level:
             defects.append(Defect.BLURRED)
-        return Extraction(_scaled(face, 1 / shrink), embedded, tuple(defects), len(found))
+        place = _scaled(face, 1 / shrink)
+        return Extraction(place, embedded, tuple(defects), len(found), chip)
 
     def _open(self) -> None:
         self.bundle = load_bundle(find_bundle(self._model.bundle))
