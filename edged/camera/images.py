@@ -43,6 +43,15 @@ def read_image(path: Path) -> Image:
         ImageError: missing, no plain file, empty, over 50 MB, not a JPEG, PNG, WebP or BMP,
             truncated, or over 64 megapixels.
     """
+    return decode_image(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """What an image file holds, up to the limit.
+
+    Raises:
+        ImageError: missing, no plain file, or over 50 MB.
+    """
     try:
         about = path.stat()
         if not stat.S_ISREG(about.st_mode):
@@ -50,12 +59,11 @@ def read_image(path: Path) -> Image:
         if about.st_size > _MOST_BYTES:
             raise ImageError(f"{path}: {about.st_size} bytes; at most {_MOST_BYTES} are read")
         with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
+            return file.read(_MOST_BYTES + 1)
     except OSError as fault:
         raise ImageError(f"{path}: cannot be read: {fault.strerror}") from fault
     except ValueError as fault:  # a NUL in the name
         raise ImageError(f"{str(path)!r}: not a file name") from fault
-    return decode_image(data, str(path))
 
 
 def decode_image(data: bytes, name: str = "image") -> Image:
