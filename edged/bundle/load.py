@@ -5,11 +5,17 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edged.bundle.manifest import Detector, Recogniser
-from edged.bundle.read import MANIFEST_NAME, read_manifest
+from edged.bundle.read import MANIFEST_NAME, manifest_bytes, parse_manifest
+from edged.bundle.sign import SIGNATURE_NAME
+from edged.bundle.store import installed
 from edged.errors import BundleError
 from edged.resources import shared
+
+if TYPE_CHECKING:
+    from edged.bundle.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +27,13 @@ class Bundle:
         manifest: a `Recogniser` or a `Detector`.
         identity: ``name@version#`` and twelve hex digits over the network files: what a
             template is stored with, so that templates of two networks are never compared.
+        origin: why it is trusted, in a few words; empty when nobody asked.
     """
 
     folder: Path
     manifest: Recogniser | Detector
     identity: str
+    origin: str = ""
 
     @property
     def networks(self) -> dict[str, Path]:
@@ -48,51 +56,80 @@ class Bundle:
         return self.manifest
 
 
-def find_bundle(name: str | Path) -> Path:
-    """The folder of a bundle: one that ships with edged, by name, or any by its path.
+def find_bundle(name: str | Path, store: Path | None = None) -> Path:
+    """The folder of a bundle: by name one that is installed or ships, or any by its path.
+
+    Args:
+        name: or path.
+        store: where bundles are installed; None to look only at those that ship.
 
     Raises:
-        BundleError: there is neither; the text lists what ships.
+        BundleError: there is none (the text lists those that ship), or the store is damaged.
     """
-    models = shared("models")
-    shipped = sorted(path.parent.name for path in models.glob(f"*/{MANIFEST_NAME}"))
-    if str(name) in shipped:
-        return models / name
+    if store is not None and (found := installed(store, str(name))):
+        return found[0]
+    return shipped(name) or _folder(name)
+
+
+def shipped(name: str | Path) -> Path | None:
+    """The folder of a bundle that ships with edged; None when none has this name."""
+    folder = shared("models") / name
+    return folder if str(name) in _shipped_names() else None
+
+
+def _shipped_names() -> list[str]:
+    return sorted(path.parent.name for path in shared("models").glob(f"*/{MANIFEST_NAME}"))
+
+
+def _folder(name: str | Path) -> Path:
     folder = Path(name)
     if str(name) and folder.is_dir():
         return folder
     raise BundleError(
-        f"no model bundle {str(name)!r}: expected the path of a folder or one of those that ship "
-        f"with edged ({', '.join(shipped) or 'none is installed'})"
+        f"no model bundle {str(name)!r}: expected the path of a folder, one that was installed "
+        f"(`edged model list`) or one of those that ship with edged "
+        f"({', '.join(_shipped_names()) or 'none is installed'})"
     )
 
 
-def load_bundle(folder: Path) -> Bundle:
+def load_bundle(folder: Path, trust: Trust | None = None) -> Bundle:
     """Read a bundle and check every file in it.
 
+    Args:
+        folder: where it lies.
+        trust: whose bundles are used. Without it nobody is asked who made the bundle: for tools
+            that make or describe one, never for one that decides at a door.
+
     Raises:
-        BundleError: the manifest is not usable, a file is missing, altered or not listed;
-            one line for each problem, naming file and field.
+        BundleError: the manifest is not usable, a file is missing, altered or not listed, or
+            the bundle is not trusted; one line for each problem, naming file and field.
     """
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; expected a model bundle")
-    manifest = read_manifest(folder / MANIFEST_NAME)
+    content = manifest_bytes(folder / MANIFEST_NAME)
+    manifest = parse_manifest(content, folder / MANIFEST_NAME)
     problems = _unlisted(folder, manifest) + [
         problem
         for name, digest in manifest.files.items()
         if (problem := _altered(folder, name, digest))
     ]
+    origin = ""
+    if trust is not None:
+        try:
+            origin = trust.judge(folder, manifest.name, content)
+        except BundleError as fault:
+            problems.append(str(fault))
     if problems:
         raise BundleError("\n".join(problems))
     digest = hashlib.sha256()
     for _, name in sorted(manifest.network_files.items()):
         digest.update((folder / name).read_bytes())
     identity = f"{manifest.name}@{manifest.version}#{digest.hexdigest()[:12]}"
-    return Bundle(folder, manifest, identity)
+    return Bundle(folder, manifest, identity, origin)
 
 
 def _unlisted(folder: Path, manifest: Recogniser | Detector) -> list[str]:
-    present = {path.name for path in folder.iterdir()} - {MANIFEST_NAME}
+    present = {path.name for path in folder.iterdir()} - {MANIFEST_NAME, SIGNATURE_NAME}
     return [
         f"{folder / MANIFEST_NAME}: files: {name} lies in the folder and is not listed"
         for name in sorted(present - manifest.files.keys())

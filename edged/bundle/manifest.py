@@ -316,8 +316,8 @@ class _Manifest(_Part):
     @field_validator("files")
     @classmethod
     def _others(cls, files: dict[str, str]) -> dict[str, str]:
-        if "manifest.yaml" in files:
-            raise ValueError("the manifest cannot list itself")
+        if not files.keys().isdisjoint({"manifest.yaml", "manifest.sig"}):
+            raise ValueError("the manifest cannot list itself or its signature")
         return files
 
 
@@ -333,6 +333,7 @@ class Recogniser(_Manifest):
     calibration: Calibration
     training: Training | None = None
     network: FileName
+    selftest: FileName | None = None
 
     @property
     def network_files(self) -> dict[str, str]:
@@ -343,6 +344,8 @@ class Recogniser(_Manifest):
     def _fits(self) -> Recogniser:
         if self.network not in self.files:
             raise ValueError(f"network {self.network} is not listed in files")
+        if self.selftest is not None and self.selftest not in self.files:
+            raise ValueError(f"selftest {self.selftest} is not listed in files")
         for x, y in self.alignment.landmarks:
             if x >= self.input.width_px or y >= self.input.height_px:
                 raise ValueError("alignment.landmarks must lie inside the input")

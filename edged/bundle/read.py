@@ -59,12 +59,35 @@ class _Loader(yaml.SafeLoader):
 
 
 def read_manifest(path: Path) -> Recogniser | Detector:
-    """Read and validate a manifest.
+    """Read and validate a manifest; see `manifest_bytes` and `parse_manifest`."""
+    return parse_manifest(manifest_bytes(path), path)
+
+
+def manifest_bytes(path: Path) -> bytes:
+    """The file as it is, which is what a signature is over.
+
+    Raises:
+        BundleError: it cannot be read, or is too large for a manifest.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise BundleError(f"{path}: (file): not a plain file")
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as fault:
+        raise BundleError(f"{path}: (file): cannot be read: {fault.strerror}") from fault
+    if len(content) > _LARGEST:
+        raise BundleError(f"{path}: (file): larger than {_LARGEST} bytes; not a manifest")
+    return content
+
+
+def parse_manifest(content: bytes, path: Path) -> Recogniser | Detector:
+    """Validate a manifest that was read from `path`.
 
     Raises:
         BundleError: one line for each problem, ``path: field: what is wrong (got …)``.
     """
-    data = _data(path)
+    data = _data(content, path)
     if not isinstance(data, dict):
         raise BundleError(f"{path}: (file): expected the fields of a manifest")
     try:
@@ -74,13 +97,9 @@ def read_manifest(path: Path) -> Recogniser | Detector:
         raise BundleError("\n".join(lines)) from fault
 
 
-def _data(path: Path) -> Any:
+def _data(content: bytes, path: Path) -> Any:
     try:
-        if path.stat().st_size > _LARGEST:
-            raise BundleError(f"{path}: (file): larger than {_LARGEST} bytes; not a manifest")
-        text = path.read_text(encoding="utf-8")
-    except OSError as fault:
-        raise BundleError(f"{path}: (file): cannot be read: {fault.strerror}") from fault
+        text = content.decode("utf-8")
     except UnicodeDecodeError as fault:
         raise BundleError(f"{path}: (file): not UTF-8 text") from fault
     try:

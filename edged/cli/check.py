@@ -8,7 +8,7 @@ from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load_parts, problem_at
 from edged.door.table import make_door
-from edged.errors import ConfigError, EdgedError
+from edged.errors import BundleError, ConfigError, EdgedError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.auth import Keyring
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         if key is not None:
             _check_files(checks, parts, key)
     if "model" in parts and "vision" in parts:
-        checks.of("model", lambda: _open(Engine(parts["model"], parts["vision"])))
+        checks.of("model", lambda: _open_engine(Engine(parts["model"], parts["vision"])))
     if "door" in parts:
         checks.of("door", lambda: _open(make_door(parts["door"])))
     if "camera" in parts:
@@ -95,6 +95,17 @@ def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
     if "events" in parts:
         events = parts["events"]
         checks.of("events.path", lambda: _open(Outbox(events.path, key, events.capacity)))
+
+
+def _open_engine(engine: Engine) -> None:
+    """The terminal starts on a bundle that stands in for a broken one; that is wrong all the same.
+
+    Raises:
+        BundleError: it does.
+    """
+    with engine:
+        if engine.passed_over:
+            raise BundleError("\n".join(engine.passed_over))
 
 
 def _open(part: Any) -> None:

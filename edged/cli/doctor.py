@@ -93,6 +93,10 @@ def _model(config: Config | None) -> Finding:
         with Engine(*settings) as engine:
             ran = engine.runner_info
             text = f"{engine.identity} runs by {ran.runtime} on {ran.device} ({ran.reason})"
+            if engine.passed_over:
+                text += f", in place of another: {'; '.join(engine.passed_over)}"
+                advice = "install the bundle again, or `edged model rollback` to settle for this"
+                return Finding("model", "problem", text, advice)
             return Finding("model", "ok", text)
     except EdgedError as fault:
         return Finding("model", "problem", "; ".join(str(fault).splitlines()))

@@ -233,6 +233,8 @@ def _anchored(settings: T, folder: Path) -> T:
         value = getattr(settings, name)
         if isinstance(value, Path) and not value.is_absolute():
             changes[name] = folder / value
+        elif isinstance(value, tuple) and any(isinstance(item, Path) for item in value):
+            changes[name] = tuple(folder / item for item in value)  # an absolute one stays
         elif isinstance(value, str) and name in _NAMES_OR_PATHS and _is_below(folder, value):
             changes[name] = str(folder / value)
         elif isinstance(value, BaseModel):

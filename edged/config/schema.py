@@ -21,6 +21,7 @@ from pydantic import (
 
 _UNITS = {"s": "seconds", "ms": "milliseconds", "px": "pixels", "deg": "degrees", "hz": "hertz"}
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+_BUNDLE = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
 
 def _plain_number(value: Any) -> Any:
@@ -94,13 +95,18 @@ Camera = Annotated[OpenCVCamera | PiCamera | ReplayCamera, Field(discriminator="
 class Model(Settings):
     """Which networks run, and on what.
 
-    ``bundle`` and ``detector`` name a shipped bundle or the path of a bundle's folder.
+    ``bundle`` and ``detector`` name a bundle that is installed or ships, or the path of a
+    bundle's folder. ``store`` is where bundles are installed. A bundle that does not ship is
+    used only if one of ``trusted_keys`` signed it or ``allow_unsigned`` names it.
     ``options`` go to the runtime as they are (OpenVINO properties, or the options of the
     onnxruntime execution provider named by ``device``).
     """
 
     bundle: str = "mobilefacenet-rts"
     detector: str = "mtcnn"
+    store: Path = Path("/var/lib/edged/models")
+    trusted_keys: tuple[Path, ...] = ()
+    allow_unsigned: tuple[Annotated[str, Field(pattern=_BUNDLE)], ...] = ()
     runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
     device: str = "auto"
     threads: Annotated[int, *_number(0, 64)] = 0

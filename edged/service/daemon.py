@@ -18,7 +18,7 @@ from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
-from edged.errors import DoorError, RuntimeFault, ScreenError, StorageError
+from edged.errors import BundleError, DoorError, RuntimeFault, ScreenError, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.catalogue import Reply
@@ -133,6 +133,8 @@ class Daemon:
         self._engine = Engine(config.model, config.vision)
         stack.callback(self._engine.close)
         self._engine.open()
+        if self._engine.passed_over:
+            self._state.degrade("model", "; ".join(self._engine.passed_over))
         manifest = self._engine.manifest
         self._engine.warm_up(np.full((480, 640, 3), 127, np.uint8))
         self._policy = make_policy(config.decision, manifest)
@@ -260,7 +262,7 @@ class Daemon:
             try:
                 self._engine.close()
                 self._engine.open()
-            except RuntimeFault as again:
+            except (BundleError, RuntimeFault) as again:  # the former by its self-test
                 self._state.degrade("runtime", str(again))
             else:
                 break

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 import cv2
 
-from edged.bundle.load import find_bundle, load_bundle
+from edged.bundle import selftest
+from edged.bundle.choose import open_first
 from edged.bundle.network import open_network
 from edged.decision.policy import similarity_at
 from edged.errors import NoUsableFace
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from edged.runtime.base import Runner, RunnerInfo
     from edged.types import Image
 
+T = TypeVar("T")
 W = TypeVar("W", bound="Runner")
 
 CASCADE_OUTPUTS = {
@@ -59,7 +61,15 @@ class Extraction:
 class Engine:
     """Bundles, runners, detector and embedder for one set of settings.
 
+    What was opened once is what is opened again, whatever was installed meanwhile: index and
+    policy were made for it.
+
     Raises on `open`: BundleError, RuntimeFault.
+
+    Attributes:
+        passed_over: why a bundle that goes before the one in use is not used; empty as a rule.
+        selftest: how near the runtime comes to what the bundle expects; None where the bundle
+            has no self-test.
     """
 
     def __init__(self, model: schema.Model, limits: schema.Vision) -> None:
@@ -71,6 +81,9 @@ class Engine:
         self.embedder: Embedder
         self.runner_info: RunnerInfo
         self.networks: dict[str, Path] = {}
+        self.passed_over: list[str] = []
+        self.selftest: selftest.Outcome | None = None
+        self._opened: dict[str, str] = {}
         self._runners: dict[str, Runner] = {}
 
     def __enter__(self) -> Self:
@@ -169,21 +182,44 @@ class Engine:
         return Extraction(place, embedded, tuple(defects), len(found), chip)
 
     def _open(self) -> None:
-        self.bundle = load_bundle(find_bundle(self._model.bundle))
-        self.manifest = self.bundle.recogniser
-        detector = load_bundle(find_bundle(self._model.detector))
-        cascade = detector.detector.networks.model_dump()
-        files = {role: detector.networks[role] for role in cascade}
-        self.networks = {**files, **self.bundle.networks}
-        self._runners = {}
-        for role, outputs in CASCADE_OUTPUTS.items():
-            self._runners[role] = open_runner(files[role], outputs, self._cascade_model)
-            self._stack.callback(self._runners[role].close)
-        recogniser = open_network(self.bundle, self._model)
+        detector, cascade = self._first(self._model.detector, self._open_cascade)
+        self._stack.callback(_close, cascade)
+        self.bundle, recogniser = self._first(self._model.bundle, self._open_recogniser)
         self._stack.callback(recogniser.close)
-        self._runners["network"] = recogniser
+        self.manifest = self.bundle.recogniser
+        self.networks = {**detector.networks, **self.bundle.networks}
+        self._runners = {**cascade, "network": recogniser}
         self.embedder = Embedder(self.manifest, recogniser)
         self.runner_info = recogniser.describe()
+
+    def _first(self, name: str, use: Callable[[Bundle], T]) -> tuple[Bundle, T]:
+        """The bundle that was opened before, or the best of this name that works."""
+        known = self._opened.get(name, name)
+        (bundle, used), passed_over = open_first(known, self._model, lambda b: (b, use(b)))
+        self._opened[name] = str(bundle.folder)
+        self.passed_over += passed_over
+        return bundle, used
+
+    def _open_cascade(self, bundle: Bundle) -> dict[str, Runner]:
+        files = bundle.detector.networks.model_dump()
+        runners: dict[str, Runner] = {}
+        try:
+            for role, outputs in CASCADE_OUTPUTS.items():
+                path = bundle.folder / files[role]
+                runners[role] = open_runner(path, outputs, self._cascade_model)
+        except BaseException:
+            _close(runners)
+            raise
+        return runners
+
+    def _open_recogniser(self, bundle: Bundle) -> Runner:
+        runner = open_network(bundle, self._model)
+        try:
+            self.selftest = selftest.run(bundle, Embedder(bundle.recogniser, runner).embed)
+        except BaseException:
+            runner.close()
+            raise
+        return runner
 
     @property
     def _cascade_model(self) -> schema.Model:
@@ -203,6 +239,11 @@ class Engine:
         self._runners = dict(wrapped)
         self.embedder = Embedder(self.manifest, wrapped["network"])
         return wrapped
+
+
+def _close(runners: dict[str, Runner]) -> None:
+    for runner in runners.values():
+        runner.close()
 
 
 def _scaled(face: Face, factor: float) -> Face:

@@ -18,7 +18,7 @@ from edged.vault.secret import KEY_BYTES, Secret, derive
 if TYPE_CHECKING:
     from edged.config.schema import Key
 
-__all__ = ["Secret", "create_key_file", "derive", "load_key"]
+__all__ = ["Secret", "create_key_file", "derive", "load_key", "read_private"]
 
 _log = logging.getLogger(__name__)
 _LARGEST = 1024
@@ -36,7 +36,7 @@ def load_key(settings: Key) -> Secret:
     if settings.credential is not None:
         return _credential(settings.credential)
     if settings.file is not None:
-        return _parse(_read(settings.file, f"key file {settings.file}"), f"{settings.file}")
+        return _parse(read_private(settings.file, f"key file {settings.file}"), f"{settings.file}")
     if settings.env is not None:
         return _environment(settings.env)
     raise KeyUnavailable("no key is configured; give one of credential, file, env")
@@ -72,7 +72,8 @@ def _credential(name: str) -> Secret:
         )
     # systemd grants the service's user by an ACL, which shows as group bits; it is the owner
     path = Path(folder) / name
-    return _parse(_read(path, f"credential {name}", others=stat.S_IRWXO), f"credential {name}")
+    content = read_private(path, f"credential {name}", others=stat.S_IRWXO)
+    return _parse(content, f"credential {name}")
 
 
 def _environment(name: str) -> Secret:
@@ -93,19 +94,32 @@ def _warn_of_environment(name: str) -> None:
     )
 
 
-def _read(path: Path, what: str, others: int = stat.S_IRWXG | stat.S_IRWXO) -> bytes:
-    """The content, after checks on the very file that was opened (a link's target)."""
+def read_private(
+    path: Path, what: str, make_one: str = _MAKE_ONE, others: int = stat.S_IRWXG | stat.S_IRWXO
+) -> bytes:
+    """The first 1025 bytes of a file that nobody else can read.
+
+    The checks are made on the very file that was opened (a link's target).
+
+    Args:
+        what: it is, for the text of an error.
+        make_one: how to get one where there is none, likewise.
+        others: the mode's bits that nobody may have.
+
+    Raises:
+        KeyUnavailable: there is no such file, or others could have read it.
+    """
     try:
         # non-blocking: a named pipe must not hang the start
         number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     except FileNotFoundError as fault:
-        raise KeyUnavailable(f"{what} does not exist; {_MAKE_ONE}") from fault
+        raise KeyUnavailable(f"{what} does not exist; {make_one}") from fault
     except OSError as fault:
         raise KeyUnavailable(
             f"{what} cannot be opened: {fault.strerror}; it must belong to root or to this user"
         ) from fault
     try:
-        _judge(os.fstat(number), path, what, others)
+        _judge(os.fstat(number), path, what, make_one, others)
         return os.read(number, _LARGEST + 1)
     except OSError as fault:
         raise KeyUnavailable(f"{what} cannot be read: {fault.strerror}; check the disk") from fault
@@ -113,9 +127,9 @@ def _read(path: Path, what: str, others: int = stat.S_IRWXG | stat.S_IRWXO) -> b
         os.close(number)
 
 
-def _judge(facts: os.stat_result, path: Path, what: str, others: int) -> None:
+def _judge(facts: os.stat_result, path: Path, what: str, make_one: str, others: int) -> None:
     if not stat.S_ISREG(facts.st_mode):
-        raise KeyUnavailable(f"{what} is not a plain file; {_MAKE_ONE}")
+        raise KeyUnavailable(f"{what} is not a plain file; {make_one}")
     if facts.st_uid not in (0, os.geteuid()):
         raise KeyUnavailable(
             f"{what} belongs to another user (uid {facts.st_uid}); "

@@ -1,0 +1,148 @@
+"""Whether a network's file keeps to what every runtime can load: TensorRT and NPUs are strictest.
+
+Needs the package onnx, which the daemon does without.
+"""
+
+from __future__ import annotations
+
+import importlib
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from edged.bundle.manifest import Recogniser
+from edged.errors import BundleError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from edged.bundle.load import Bundle
+
+HINT = "pip install 'edged[models]'"
+OPSETS = range(9, 21)
+"""What onnxruntime, OpenVINO and TensorRT 10 all read."""
+
+_OWN = {"", "ai.onnx"}
+_MOST = 10  # of one kind of problem are told
+
+
+def can_inspect() -> bool:
+    """Whether the package onnx is installed."""
+    return find_spec("onnx") is not None
+
+
+def inspect(bundle: Bundle) -> None:
+    """Look into every network of a bundle.
+
+    Raises:
+        BundleError: one line for each thing that some runtime refuses, naming the file.
+    """
+    problems: list[str] = []
+    for path in bundle.networks.values():
+        problems += [f"{path}: {problem}" for problem in _problems(path, bundle)]
+    if problems:
+        raise BundleError("\n".join(problems))
+
+
+def _problems(path: Path, bundle: Bundle) -> list[str]:
+    onnx = importlib.import_module("onnx")
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except Exception as fault:  # noqa: BLE001  # protobuf's errors have no common ground
+        return [f"is no ONNX network: {fault}"]
+    graphs = list(_graphs(model.graph))
+    nodes = [node for graph in graphs for node in graph.node]
+    problems = [*_operators(model, nodes), *_external(onnx, graphs, nodes)]
+    if not problems:  # constants that lie elsewhere cannot be looked at
+        problems += _zero_points(onnx, graphs, nodes)
+    if isinstance(bundle.manifest, Recogniser):
+        problems += _shape(model.graph)
+    return problems
+
+
+def _graphs(graph: Any) -> Iterator[Any]:
+    """The graph and those inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node or inner.initializer:
+                    yield from _graphs(inner)
+
+
+def _operators(model: Any, nodes: list[Any]) -> list[str]:
+    problems = [
+        f"is of opset {entry.version}; export it with one of {OPSETS[0]} to {OPSETS[-1]}"
+        for entry in model.opset_import
+        if entry.domain in _OWN and entry.version not in OPSETS
+    ]
+    odd = {f"{node.domain}.{node.op_type}" for node in nodes if node.domain not in _OWN}
+    odd |= {f"{function.domain}.{function.name}" for function in model.functions}
+    if odd:
+        shown = ", ".join(sorted(odd)[:_MOST])
+        problems.append(f"has operators of its own ({shown}); export it with ONNX's only")
+    return problems
+
+
+def _external(onnx: Any, graphs: list[Any], nodes: list[Any]) -> list[str]:
+    tensors = [tensor for graph in graphs for tensor in graph.initializer]
+    tensors += [a.t for node in nodes for a in node.attribute if a.HasField("t")]
+    elsewhere = onnx.TensorProto.EXTERNAL
+    if any(t.data_location == elsewhere or t.external_data for t in tensors):
+        return ["keeps weights in another file; save it as one file"]
+    return []
+
+
+def _zero_points(onnx: Any, graphs: list[Any], nodes: list[Any]) -> list[str]:
+    """TensorRT quantises to int8 about zero, and to nothing else."""
+    constants = {tensor.name: tensor for graph in graphs for tensor in graph.initializer}
+    for node in nodes:
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
+            constants[node.output[0]] = node.attribute[0].t
+    problems = [
+        f"{node.op_type} {node.name or node.output[0]}: {problem}; "
+        "quantise symmetrically, to signed int8"
+        for node in nodes
+        if node.op_type in {"QuantizeLinear", "DequantizeLinear"}
+        and (problem := _zero_point(onnx, node, constants))
+    ]
+    more = len(problems) - _MOST
+    return problems if more <= 0 else [*problems[:_MOST], f"and {more} more of this kind"]
+
+
+def _zero_point(onnx: Any, node: Any, constants: dict[str, Any]) -> str:
+    name = node.input[2] if len(node.input) > 2 else ""
+    if not name:
+        # without one QuantizeLinear gives uint8; DequantizeLinear takes its input's type
+        source = constants.get(node.input[0])
+        if node.op_type == "QuantizeLinear":
+            return "gives uint8"
+        if source is not None and source.data_type != onnx.TensorProto.INT8:
+            return "takes something else than int8"
+        return ""
+    tensor = constants.get(name)
+    if tensor is None:
+        return "its zero point is computed"
+    if tensor.data_type != onnx.TensorProto.INT8:
+        return "its zero point is not int8"
+    if onnx.numpy_helper.to_array(tensor).any():
+        return "its zero point is not 0"
+    return ""
+
+
+def _shape(graph: Any) -> list[str]:
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    problems = []
+    for value in inputs:
+        sizes = [
+            dim.dim_value if dim.HasField("dim_value") else None
+            for dim in value.type.tensor_type.shape.dim
+        ]
+        if not sizes or None in sizes or sizes[0] != 1:
+            shown = ", ".join("?" if size is None else str(size) for size in sizes)
+            problems.append(
+                f"input {value.name} has the shape ({shown}); an NPU wants fixed sizes and a "
+                "batch of 1"
+            )
+    return problems
