@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edged.evaluation.degrade import FIXED, non_face, random_degradation
+from edged.evaluation.degrade import KINDS, non_face, random_degradation
 from edged.evaluation.outputs import Outputs
 from training.runner import run
 
@@ -43,9 +43,10 @@ def turn(landmarks: Floats) -> Floats:
     return aside
 
 
-def degraded(images: NDArray[np.uint8], kind: str, seed: int) -> NDArray[np.uint8]:
-    """One fixed kind of damage to every chip."""
-    out = [FIXED[kind](im, np.random.default_rng([seed, i])) for i, im in enumerate(images)]
+def degraded(images: NDArray[np.uint8], kind: str, level: float, seed: int) -> NDArray[np.uint8]:
+    """One kind of damage at one level (0 to 1) to every chip."""
+    damage = KINDS[kind]
+    out = [damage(im, level, np.random.default_rng([seed, i])) for i, im in enumerate(images)]
     return np.stack(out)
 
 
@@ -63,5 +64,5 @@ def non_faces(photos: list[Path], seed: int) -> NDArray[np.uint8]:
         if bgr is None:
             raise RuntimeError(f"{file}: not an image")
         rgb = np.ascontiguousarray(bgr[:, :, ::-1], np.uint8)
-        out.append(non_face(np.random.default_rng([seed, i]), rgb))
+        out.append(non_face(rgb, np.random.default_rng([seed, i])))
     return np.stack(out)

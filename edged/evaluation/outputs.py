@@ -28,6 +28,11 @@ class Outputs:
         length: Floats = np.linalg.norm(self.embeddings, axis=1)
         return length
 
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Rows that are finite and point somewhere; whatever else is no view of a face."""
+        return np.isfinite(self.log_variance) & np.isfinite(self.norm) & (self.norm > 0)
+
     def take(self, rows: NDArray[np.intp] | NDArray[np.bool_]) -> Outputs:
         return Outputs(self.embeddings[rows], self.log_variance[rows])
 

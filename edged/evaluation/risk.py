@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import optimize, stats
 
+from edged.errors import EvaluationError
+from edged.evaluation.comparisons import BIN, Counts
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from edged.evaluation.comparisons import Impostors
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
 MEASURED_FMR = (1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 EXTRAPOLATED_FMR = (3e-6, 1e-6, 3e-7, 1e-7, 1e-8, 1e-9, 1e-10)
 FIT_FMR = (1e-3, 1e-5)
+FEWEST_COUNTED = 10
+MOST_SIMILARITY = 0.99
+DRAWS = 200
 
 
 @dataclass(frozen=True)
@@ -46,71 +53,164 @@ class Tail:
         return (self.normal(fmr) + self.pareto(fmr)) / 2
 
 
-def fit_tail(impostors: Impostors, window: tuple[float, float] = FIT_FMR) -> Tail:
-    """Fit between the two FMRs of `window` only.
+def window(count: int) -> tuple[float, float]:
+    """The FMRs between which `count` comparisons carry a fit; `FIT_FMR` for ten million or more.
 
     Below 1e-5 a public set's duplicate identities and wrong names are a share of the counts that
     nobody knows, so the far tail is never looked at.
     """
+    strict = max(FIT_FMR[1], min(1e-2, 5 * FEWEST_COUNTED / count))
+    return min(0.1, 100 * strict), strict
+
+
+def fit_tail(impostors: Counts, window: tuple[float, float] = FIT_FMR) -> Tail:
+    """Fit between the two FMRs of `window` only.
+
+    Raises:
+        EvaluationError: the similarities there do not differ, or reach 1.
+    """
     fmr = np.geomspace(*window, 41)
     similarity = np.array([impostors.similarity_at(f) for f in fmr])
+    low, high = similarity[0], similarity[-1]
+    if high - low <= 4 * BIN or high >= 1:
+        raise EvaluationError(
+            f"similarities of different people hardly differ ({low:.4f} at FMR {window[0]:.2g}, "
+            f"{high:.4f} at {window[1]:.2g}): this network does not tell people apart"
+        )
     sigma, mu = np.polyfit(stats.norm.isf(fmr), similarity, 1)
 
-    low, high = similarity[0], similarity[-1]
-    values = impostors.similarities
-    values = values[(values >= low) & (values < high)] - low
+    first, last = round((low + 1) / BIN), round((high + 1) / BIN)
+    counts = impostors.histogram[first:last].astype(np.float64)
+    values = (np.arange(len(counts)) + 0.5) * BIN
 
     def loss(parameters: NDArray[np.float64]) -> float:
         """Negative log likelihood of exceedances cut off at the window's end."""
         scale, shape = np.exp(parameters[0]), parameters[1]
         inside = stats.genpareto.cdf(high - low, shape, scale=scale)
-        density = stats.genpareto.logpdf(values, shape, scale=scale)
-        total = -(density.sum() - len(values) * np.log(inside))
+        if not inside > 0:
+            return 1e12
+        density = stats.genpareto.logpdf(values, shape, scale=scale)[counts > 0]
+        total = -((density * counts[counts > 0]).sum() - counts.sum() * np.log(inside))
         return float(total) if np.isfinite(total) else 1e12
 
-    found = optimize.minimize(loss, np.array([np.log(0.04), -0.1]), method="Nelder-Mead")
+    start = np.array([np.log((high - low) / 4), -0.1])
+    found = optimize.minimize(loss, start, method="Nelder-Mead")
     scale, shape = np.exp(found.x[0]), found.x[1]
     return Tail(float(mu), float(sigma), float(low), window[0], float(scale), float(shape))
 
 
-def false_match_table(impostors: Impostors, tail: Tail) -> list[dict[str, object]]:
-    """Rows of the manifest's table, descending FMR; counted while counts can be trusted."""
-    rows: list[dict[str, object]] = [
-        {"fmr": f, "similarity": round(impostors.similarity_at(f), 4), "basis": "measured"}
-        for f in MEASURED_FMR
-    ]
-    rows += [
-        {"fmr": f, "similarity": round(tail.similarity_at(f), 4), "basis": "extrapolated"}
-        for f in EXTRAPOLATED_FMR
-    ]
-    similarities = [float(str(r["similarity"])) for r in rows]
-    if any(b <= a for a, b in itertools.pairwise(similarities)):
-        raise RuntimeError(f"the false match table is not monotonic: {similarities}")
-    return rows
+def counted(impostors: Counts) -> list[float]:
+    """The FMRs of the table that rest on ten or more comparisons."""
+    return [f for f in MEASURED_FMR if f * impostors.count >= FEWEST_COUNTED]
+
+
+def false_match_table(impostors: Counts, tail: Tail) -> list[dict[str, object]]:
+    """Rows of the manifest's table, descending FMR; counted while counts can be trusted.
+
+    Of a set too small to count 1e-5 the rest is the normal tail alone, which lands too high
+    where the two can be compared: the stricter side.
+
+    Raises:
+        EvaluationError: too few comparisons for the first row, or a tail that goes nowhere.
+    """
+    measured = counted(impostors)
+    if not measured:
+        raise EvaluationError(
+            f"{impostors.count:,} comparisons of different people are too few for a false match "
+            f"table: {FEWEST_COUNTED} of them must lie above FMR {MEASURED_FMR[0]:g}, so it takes "
+            f"{round(FEWEST_COUNTED / MEASURED_FMR[0]):,}; add people or photos"
+        )
+    extrapolated = [f for f in (*MEASURED_FMR, *EXTRAPOLATED_FMR) if f not in measured]
+    beyond = tail.similarity_at if len(measured) == len(MEASURED_FMR) else tail.normal
+    rows = [(f, impostors.similarity_at(f), "measured") for f in measured]
+    rows += [(f, beyond(f), "extrapolated") for f in extrapolated]
+    return rising(rows)
+
+
+def rising(rows: list[tuple[float, float, str]]) -> list[dict[str, object]]:
+    """Rows as the manifest wants them: strictly rising, each at least as strict as given, and
+    none that no two photos of one person could reach.
+
+    Raises:
+        EvaluationError: fewer than two rows are left.
+    """
+    table: list[dict[str, object]] = []
+    last = -1.0
+    for fmr, given, basis in rows:
+        similarity = round(max(given, last + BIN), 4)
+        if not similarity < MOST_SIMILARITY:
+            break
+        table.append({"fmr": fmr, "similarity": similarity, "basis": basis})
+        last = similarity
+    if len(table) < 2:
+        raise EvaluationError(
+            f"a threshold of {MOST_SIMILARITY} does not keep an FMR of {rows[1][0]:g}: this "
+            "network does not tell people apart"
+        )
+    return table
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """The comparisons of a set, ready to be counted again for people drawn with replacement.
+
+    A person's comparisons hang together; drawing pairs would make intervals far too narrow.
+    """
+
+    impostors: Impostors
+    left: NDArray[np.intp]
+    right: NDArray[np.intp] | None
+
+    @staticmethod
+    def of(
+        impostors: Impostors,
+        names: NDArray[np.str_],
+        left: NDArray[np.str_],
+        right: NDArray[np.str_] | None = None,
+    ) -> Resampled:
+        """`names` are all people, sorted; `left` and `right` the people of the compared rows."""
+        other = None if right is None else np.searchsorted(names, right)
+        return Resampled(impostors, np.searchsorted(names, left), other)
+
+    def counts(self, weight: NDArray[np.int64]) -> Counts:
+        """What is counted when each person is there `weight` times.
+
+        The histogram is true from the lowest similarity on that was kept one by one.
+        """
+        other = self.left if self.right is None else self.right
+        i, j = self.impostors.pairs.T
+        bins = ((self.impostors.similarities + 1) / BIN).astype(np.int64)
+        weights = weight[self.left[i]] * weight[other[j]]
+        histogram = np.bincount(
+            np.clip(bins, 0, None), weights, minlength=len(self.impostors.histogram)
+        )
+        a = np.bincount(self.left, minlength=len(weight)) * weight
+        b = np.bincount(other, minlength=len(weight)) * weight
+        whole = float(a.sum()) * float(b.sum()) - float((a * b).sum())
+        whole = whole / 2 if self.right is None else whole
+        histogram[0] += max(0.0, whole - histogram.sum())
+        return Counts(histogram)
+
+
+def draws(people: int, seed: int, number: int = DRAWS) -> Iterator[NDArray[np.int64]]:
+    """How often each person is there, in `number` draws of as many people with replacement."""
+    rng = np.random.default_rng(seed)
+    for _ in range(number):
+        yield np.bincount(rng.integers(0, people, people), minlength=people)
 
 
 def bootstrap(
     impostors: Impostors, people: NDArray[np.str_], fmrs: list[float], seed: int
 ) -> dict[float, tuple[float, float]]:
-    """95 % intervals of the similarity at each FMR, drawing people, not comparisons.
-
-    A person's comparisons hang together; drawing pairs would make the intervals far too narrow.
-    """
-    _, labels = np.unique(people, return_inverse=True)
-    sizes = np.bincount(labels)
-    order = np.argsort(-impostors.similarities, kind="stable")
-    left, right = labels[impostors.pairs[order].T]
-    rng = np.random.default_rng(seed)
-    draws: dict[float, list[float]] = {f: [] for f in fmrs}
-    for _ in range(200):
-        weight = np.bincount(rng.integers(0, len(sizes), len(sizes)), minlength=len(sizes))
-        images = weight * sizes
-        total = (images.sum() ** 2 - (images**2).sum()) / 2
-        above = np.cumsum(weight[left] * weight[right])
+    """95 % intervals of the similarity at each FMR, drawing people, not comparisons."""
+    names = np.unique(people)
+    again = Resampled.of(impostors, names, people)
+    found: dict[float, list[float]] = {f: [] for f in fmrs}
+    for weight in draws(len(names), seed):
+        counts = again.counts(weight)
         for f in fmrs:
-            index = min(int(np.searchsorted(above, f * total)), len(order) - 1)
-            draws[f].append(float(impostors.similarities[order[index]]))
-    ends = {f: np.quantile(d, [0.025, 0.975]) for f, d in draws.items()}
+            found[f].append(counts.similarity_at(f))
+    ends = {f: np.quantile(d, [0.025, 0.975]) for f, d in found.items()}
     return {f: (float(low), float(high)) for f, (low, high) in ends.items()}
 
 
