@@ -26,7 +26,7 @@ Head = Literal["plain", "plus"]
 HEADS: dict[Head, str] = {"plain": "logvar_rts_backbone", "plus": "logvar_rts_plus_backbone"}
 
 
-class Gate(nn.Module):
+class Gate(nn.Module):  # type: ignore[misc]
     """Squeeze and excitation: weighs the channels by their means."""
 
     def __init__(self, channels: int) -> None:
@@ -39,7 +39,7 @@ class Gate(nn.Module):
         return x * torch.sigmoid(self.fc2(functional.relu(self.fc1(mean))))
 
 
-class Unit(nn.Module):
+class Unit(nn.Module):  # type: ignore[misc]
     """A residual unit; the second convolution carries the stride."""
 
     def __init__(self, before: int, channels: int, stride: int) -> None:
@@ -78,7 +78,7 @@ def _linear(size: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(FLAT, size), nn.BatchNorm1d(size))
 
 
-class Rts(nn.Module):
+class Rts(nn.Module):  # type: ignore[misc]
     """The network with one of its two uncertainty heads.
 
     (n, 3, 112, 112) in, RGB ``(x / 255 - 0.5) / 0.5``; the embedding (n, 512), not normalised,
@@ -104,7 +104,7 @@ class Rts(nn.Module):
         log_variances = self.get_submodule(self.head_name)(flat)
         return self.features_backbone(flat), log_variances.mean(1)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def folded(self) -> Rts:
         """Itself, for inference: each linear layer with its norm, and the mean, as one layer."""
         self.eval()
@@ -116,4 +116,5 @@ class Rts(nn.Module):
         one.weight.copy_(many.weight.mean(0, keepdim=True))
         one.bias.copy_(many.bias.mean(0, keepdim=True))
         setattr(self, self.head_name, one)
-        return self.eval()
+        self.eval()
+        return self

@@ -53,9 +53,7 @@ def read_weights(path: Path) -> Tensors:
             break
         found = inner[0]
     torch = extra("torch")
-    tensors = {
-        str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)
-    }
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, torch.Tensor)}
     if not tensors:
         raise BundleError(f"{path}: holds no weights; expected a dictionary of tensors by name")
     while all(name.startswith("module.") for name in tensors):
@@ -155,7 +153,7 @@ def load(path: Path, tensors: Tensors, head: Head) -> Rts:
 
     key = f"{HEADS[head]}.0.weight"
     shape = tuple(tensors[key].shape) if key in tensors else ()
-    components = shape[0] if len(shape) == 2 and 1 <= shape[0] <= 4096 else 1  # noqa: PLR2004
+    components = shape[0] if len(shape) == 2 and 1 <= shape[0] <= 4096 else 1
     network = Rts(head, components)
     other = tuple(f"{name}." for kind, name in HEADS.items() if kind != head)
     given = {name: value for name, value in tensors.items() if not name.startswith(other)}

@@ -1,0 +1,134 @@
+"""What similarities and scores of an imported network mean on the user's people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edged.errors import BundleError
+from edged.evaluation.comparisons import Impostors, genuine_pairs, impostors, unit
+from edged.evaluation.outcomes import MOST_PER_PERSON, all_outcomes
+from edged.evaluation.quality import LEVELS, MINIMUM, fit
+from edged.evaluation.risk import bootstrap, counted, false_match_table, fit_tail, window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from edged.evaluation.outputs import Outputs
+
+QUALITY_FMR = 1e-4
+SAME_FMR, DIFFERENT_FMR = 1e-3, 1e-2
+MOST_FNMR = 0.5  # at FMR 1e-2; whoever misses more does not recognise people
+_SEED = 20250101
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrated:
+    """The manifest's ``similarity``, ``quality`` and ``calibration``, and what a card tells.
+
+    Attributes:
+        fnmr: share of genuine comparisons of clean photos that fail, at FMR 1e-2 and 1e-4.
+        error: expected calibration error of the quality, over five folds of people.
+        passed: share of comparisons that pass at FMR 1e-4, of clean and of damaged views.
+    """
+
+    similarity: dict[str, Any]
+    quality: dict[str, Any]
+    calibration: dict[str, Any]
+    fnmr: tuple[float, float]
+    error: float
+    passed: tuple[float, float]
+
+
+def calibrate(
+    clean: Outputs,
+    damaged: Outputs,
+    people: NDArray[np.str_],
+    source: str,
+    verification: tuple[float, float] | None = None,
+) -> Calibrated:
+    """Fit everything on clean views of people and on the same views randomly damaged.
+
+    Args:
+        source: what the log variance is: "network" or "embedding_norm".
+        verification: the published similarities for same and different, where there are any.
+
+    Raises:
+        BundleError: the network does not recognise these people, or its score says nothing of
+            which comparisons pass; the text has the figures.
+        EvaluationError: see `false_match_rows`.
+    """
+    pairs = impostors(clean.embeddings, people, -1.0)
+    rows = false_match_rows(pairs, people)
+    genuine = genuine_pairs(people, MOST_PER_PERSON)
+    vectors = unit(clean.embeddings)
+    similarities = (vectors[genuine[:, 0]] * vectors[genuine[:, 1]]).sum(1)
+    fnmr = tuple(float((similarities < _at(rows, fmr)).mean()) for fmr in (1e-2, QUALITY_FMR))
+    if fnmr[0] > MOST_FNMR:
+        raise BundleError(
+            f"the network does not recognise these people: at FMR 1e-2 it misses {fnmr[0]:.0%} of "
+            f"{len(genuine)} genuine comparisons (at most {MOST_FNMR:.0%} is accepted); are "
+            "--colour, --mean, --scale and the folders right?"
+        )
+    outcomes = all_outcomes(clean, damaged, people, _at(rows, QUALITY_FMR))
+    try:
+        curve, error = fit(outcomes)
+    except RuntimeError as fault:
+        raise BundleError(f"the score does not say which comparisons pass: {fault}") from fault
+    passed = tuple(float(outcomes.passed[outcomes.degraded == which].mean()) for which in (0, 1))
+    same, different = verification or (_at(rows, SAME_FMR), _at(rows, DIFFERENT_FMR))
+    return Calibrated(
+        similarity={
+            "verification": {"same": round(same, 4), "different": round(different, 4)},
+            "false_match": rows,
+        },
+        quality={
+            "method": "logistic",
+            "source": source,
+            "midpoint": curve.midpoint,
+            "slope": curve.slope,
+            "meaning": "probability that a genuine comparison made with this view passes at FMR "
+            "1e-4 against an undegraded photo (half undegraded, half randomly degraded views of "
+            "the people that the model was calibrated on)",
+            "levels": dict(LEVELS),
+            "minimum": dict(MINIMUM),
+            "expected_error": round(error, 4),
+        },
+        calibration={
+            "data": "the importer's own people, one face a photo",
+            "people": len(np.unique(people)),
+            "images": len(people),
+            "impostor_comparisons": pairs.count,
+            "genuine_comparisons": len(genuine),
+            "split": "none: thresholds and quality are fitted on all of them; the network was not "
+            "trained here",
+        },
+        fnmr=(fnmr[0], fnmr[1]),
+        error=error,
+        passed=(passed[0], passed[1]),
+    )
+
+
+def false_match_rows(pairs: Impostors, people: NDArray[np.str_]) -> list[dict[str, Any]]:
+    """Rows of the manifest's table, those that were counted with their bounds.
+
+    Raises:
+        EvaluationError: too few comparisons, or the network does not tell people apart.
+    """
+    rows: list[dict[str, Any]] = [
+        dict(row) for row in false_match_table(pairs, fit_tail(pairs, window(pairs.count)))
+    ]
+    bounds = bootstrap(pairs, people, counted(pairs), _SEED)
+    for row in rows:
+        if row["basis"] == "measured":
+            row["interval"] = [round(end, 4) for end in bounds[row["fmr"]]]
+    return rows
+
+
+def _at(rows: list[dict[str, Any]], fmr: float) -> float:
+    """The similarity at an FMR of the table; its strictest row where the table ends before."""
+    return float(
+        next((row["similarity"] for row in rows if row["fmr"] <= fmr), rows[-1]["similarity"])
+    )
