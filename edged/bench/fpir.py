@@ -5,8 +5,8 @@ would take (quality and one face); those with fewer stay out altogether. A perso
 5 photos are enrolled. As a mate each is searched with the photos after the fifth, as an impostor
 with all of them while the others stay enrolled; photos one by one, or three at a time fused as at
 the door. Threshold, gallery and search are the daemon's. Any two people meet twice, once in each
-role, and a person's photos resemble each other: the intervals, which know nothing of that, are too
-narrow.
+role, and a person's photos resemble each other: exact intervals, which know nothing of that, are
+too narrow, so the FPIR has a second one, from drawing people with replacement.
 
 Label errors. One person under two names makes impostor searches that succeed rightly. A search
 whose best candidate reaches the similarity at FMR 1e-8 is left out as one and counted.
@@ -22,6 +22,8 @@ from itertools import chain
 from math import exp, fsum, lgamma, log, log1p
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from edged.camera.images import read_image
 from edged.decision.policy import similarity_at
@@ -81,20 +83,23 @@ class Cell:
     people: int
     threshold: float
     fpir: Share
+    fpir_by_people: tuple[float, float]
     fnir: Share
     label_errors: int
 
 
-def read_people(engine: Engine, policy: Policy, folder: Path) -> People:
-    """The usable ones of each person's first 11 photos by name, of whoever has five such."""
+def read_people(
+    engine: Engine, policy: Policy, folder: Path, fewest: int = MOST_ENROLLED
+) -> People:
+    """The usable ones of each person's first 11 photos by name, of whoever has `fewest` such."""
     people: People = {}
     for person in sorted(folder.iterdir()):
         photos = sorted(person.iterdir())
-        if len(photos) < MOST_ENROLLED:
+        if len(photos) < fewest:
             continue
         found = [_usable(engine, policy, path) for path in photos[: 2 * MOST_ENROLLED + 1]]
         usable = [one for one in found if one is not None]
-        if len(usable) >= MOST_ENROLLED:
+        if len(usable) >= fewest:
             people[person.name] = usable
     return people
 
@@ -129,6 +134,7 @@ def _cells(
     gallery.add_many([one for own in templates.values() for one in own], limit=MOST_ENROLLED)
     index = gallery.index(model, len(next(iter(people.values()))[0].embedding))
     count: Counter[tuple[int, str]] = Counter()
+    strangers: dict[int, list[tuple[str, str | None]]] = {size: [] for size in probes}
     for who, views in people.items():
         for size in probes:
             for probe in _fused(views[MOST_ENROLLED:], size):
@@ -140,8 +146,7 @@ def _cells(
                 if _best(index, probe) >= similarity_at(_LABEL_ERROR_FMR, policy.curve):
                     count[size, "label error"] += 1
                     continue
-                count[size, "impostor"] += 1
-                count[size, "granted"] += _granted(index, policy, probe) is not None
+                strangers[size].append((who, _granted(index, policy, probe)))
         gallery.add_many(templates[who], limit=MOST_ENROLLED)
     for size in probes:
         yield Cell(
@@ -149,10 +154,34 @@ def _cells(
             size,
             len(index),
             policy.thresholds(len(index)).grant,
-            Share(count[size, "granted"], count[size, "impostor"]),
+            Share(sum(taken is not None for _, taken in strangers[size]), len(strangers[size])),
+            by_people(strangers[size], list(people)),
             Share(count[size, "missed"], count[size, "mate"]),
             count[size, "label error"],
         )
+
+
+def by_people(
+    strangers: Sequence[tuple[str, str | None]], people: Sequence[str]
+) -> tuple[float, float]:
+    """95 % bounds of the share of searches that were granted, by drawing people.
+
+    Args:
+        strangers: who was searched, and whom they were taken for, if anybody.
+        people: everybody who could be either.
+    """
+    number = {who: n for n, who in enumerate(people)}
+    searches = np.bincount([number[who] for who, _ in strangers], minlength=len(people))
+    pairs = np.array([(number[who], number[taken]) for who, taken in strangers if taken], int)
+    pairs = pairs.reshape(-1, 2)
+    random = np.random.default_rng(0)
+    shares = []
+    for _ in range(1000):
+        weight = np.bincount(random.integers(0, len(people), len(people)), minlength=len(people))
+        granted = (weight[pairs[:, 0]] * weight[pairs[:, 1]]).sum()
+        shares.append(granted / max(1, (weight * searches).sum()))
+    low, high = np.quantile(shares, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def _usable(engine: Engine, policy: Policy, path: Path) -> Embedded | None:

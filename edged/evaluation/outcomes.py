@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edged.evaluation.comparisons import genuine_pairs, unit
+from edged.errors import EvaluationError
+from edged.evaluation.comparisons import genuine_pairs, rows_of, unit
 from edged.evaluation.outputs import Outputs
 
 if TYPE_CHECKING:
@@ -21,16 +22,25 @@ MOST_PER_PERSON = 10
 def discard_curve(
     faces: Outputs, people: NDArray[np.str_], threshold: float, badness: Floats
 ) -> dict[float, tuple[int, int]]:
-    """Failed and tried genuine comparisons after the worst share of images is discarded."""
+    """Failed and tried genuine comparisons after the worst share of images is discarded.
+
+    A view that is not finite is the worst of all, and fails whatever it is compared in.
+
+    Raises:
+        EvaluationError: nobody has two images.
+    """
+    badness = np.where(np.isfinite(badness), badness, np.inf)
     pairs = genuine_pairs(people, MOST_PER_PERSON)
     used = np.unique(pairs)
+    if not len(used):
+        raise EvaluationError(f"{len(people)} images, and nobody with two: no genuine comparison")
     vectors = unit(faces.embeddings)
     similarity = (vectors[pairs[:, 0]] * vectors[pairs[:, 1]]).sum(1)
     result = {}
     for share in (0.0, 0.1, 0.2):
-        limit = np.quantile(badness[used], 1 - share)
+        limit = np.quantile(badness[used], 1 - share, method="lower")
         kept = (badness[pairs] <= limit).all(1)
-        result[share] = (int((similarity[kept] < threshold).sum()), int(kept.sum()))
+        result[share] = (int((~(similarity[kept] >= threshold)).sum()), int(kept.sum()))
     return result
 
 
@@ -50,8 +60,8 @@ def view_outcomes(
     left, right = unit(views.embeddings), unit(mates.embeddings)
     share = np.zeros(len(people))
     has_mate = np.zeros(len(people), bool)
-    for person in np.unique(people):
-        rows = np.nonzero(people == person)[0][:MOST_PER_PERSON]
+    for whole in rows_of(people):
+        rows = whole[:MOST_PER_PERSON]
         if len(rows) < 2:
             continue
         passed = left[rows] @ right[rows].T >= threshold
@@ -84,13 +94,19 @@ class Outcomes:
 def all_outcomes(
     clean: Outputs, damaged: Outputs, people: NDArray[np.str_], threshold: float
 ) -> Outcomes:
-    """Undegraded and degraded views of every photo against the person's other photos."""
+    """Undegraded and degraded views of every photo against the person's other photos.
+
+    Raises:
+        EvaluationError: nobody has two photos.
+    """
     shares, seen = [], []
     for views in (clean, damaged):
         share, has_mate = view_outcomes(views, clean, people, threshold)
         shares.append(share)
         seen.append(has_mate)
     kept = np.concatenate(seen)
+    if not kept.any():
+        raise EvaluationError(f"{len(people)} photos, and nobody with two: no genuine comparison")
     both = Outputs(
         np.concatenate([clean.embeddings, damaged.embeddings]),
         np.concatenate([clean.log_variance, damaged.log_variance]),

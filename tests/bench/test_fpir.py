@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from edged.bench.fpir import Share, run
+from edged.bench.fpir import Share, by_people, run
 from edged.vision.embed import Embedded
 
 if TYPE_CHECKING:
@@ -46,3 +46,13 @@ def test_mates_impostors_and_people_with_two_names_are_told_apart(
     assert (strict.fpir.events, strict.fpir.trials) == (0, 18 * 8)
     assert strict.fnir.trials == 20 * 3
     assert strict.fnir.events <= 6  # of the two with one face
+
+
+def test_bounds_by_people_are_wider_than_exact_ones_where_one_pair_makes_all_the_events() -> None:
+    people = [str(n) for n in range(100)]
+    searches: list[tuple[str, str | None]] = [(who, None) for who in people for _ in range(10)]
+    searches[:10] = [("0", "1")] * 10
+    low, high = by_people(searches, people)
+    assert low == 0
+    assert high > Share(10, 1000).bounds[1]
+    assert by_people([(who, None) for who in people], people) == (0, 0)
