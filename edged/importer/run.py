@@ -125,9 +125,7 @@ def _build(request: Request, folder: Path, float_file: Path, say: Say) -> Measur
     network = read_network(request, float_file)
     onnx.save(network.model, str(float_file))
     say("reading the faces")
-    faces = read_faces(
-        request.people, network.input.width_px, aligned=request.aligned
-    )
+    faces = read_faces(request.people, network.input.width_px, aligned=request.aligned)
     sample = faces.chips[faces.sample(_SCORED)]
     say("measuring its score on clean and damaged faces")
     scored = measure.score(network, float_file, sample)
@@ -141,7 +139,7 @@ def _build(request: Request, folder: Path, float_file: Path, say: Say) -> Measur
         say("making it INT8")
         chips = _ranging(faces)
         quantise(float_file, file, chips, lambda chip: network_input(chip, network.input), names)
-        else:
+    else:
         onnx.save(_plain(network.model), str(file))
     outputs = measure.measure(file, network.input, names, sample)
     separation = measure.separate(outputs)
@@ -150,9 +148,7 @@ def _build(request: Request, folder: Path, float_file: Path, say: Say) -> Measur
     views = Views(file, network.input, names)
     calibrated = calibrate(
         measure.outputs_of([views(faces.chips, "calibrating")]),
-        measure.outputs_of(
-            [views(list(randomly_damaged(faces.chips)), "calibrating, damaged")]
-        ),
+        measure.outputs_of([views(list(randomly_damaged(faces.chips)), "calibrating, damaged")]),
         faces.people,
         scored.source,
         PUBLISHED_RULE if request.official else None,

@@ -59,11 +59,11 @@ class Views:
             BundleError: no runtime here takes the network, or it gives no finite numbers.
             RuntimeFault: there is no runtime.
         """
-        rows: list[tuple[Floats, ...]] = []
         runner = open_runner(self._network, self._outputs, self._settings)
         try:
-            for chip in progress(list(chips), what):
-                rows.append(runner.run(network_input(chip, self._form)))
+            rows = [
+                runner.run(network_input(chip, self._form)) for chip in progress(list(chips), what)
+            ]
         except RuntimeFault as fault:
             raise BundleError(f"the network cannot be run on one face: {fault}") from fault
         finally:
