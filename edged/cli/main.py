@@ -19,6 +19,7 @@ from edged.errors import (
     BundleError,
     ConfigError,
     EdgedError,
+    EvaluationError,
     ImageError,
     KeyUnavailable,
     NoUsableFace,
@@ -34,6 +35,7 @@ _MENDED_BY_HAND = (
     BrokerError,
     BundleError,
     ConfigError,
+    EvaluationError,
     ImageError,
     KeyUnavailable,
     WrongKey,
@@ -50,6 +52,7 @@ _COMMANDS = {
     "model": "look at a model bundle",
     "door": "put the relay to rest while edged is not running",
     "bench": "measure this machine",
+    "eval": "measure a model on your own people",
 }
 
 
@@ -83,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(as_json="--json" in argv)
     try:
         args = parser(argv).parse_args(argv)
-        output.as_json = args.json
+        output.as_json = args.json is True  # a file's name is no wish for JSON on stdout
         return int(args.run(args, output))
     except NoUsableFace as fault:
         output.fault(str(fault), "no_usable_face")

@@ -1,0 +1,287 @@
+"""Measuring a bundle on a folder of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edged.decision.policy import similarity_at
+from edged.errors import EvaluationError
+from edged.evaluation.acquire import acquire, acquisition
+from edged.evaluation.comparisons import genuine_pairs, impostors, unit
+from edged.evaluation.damage import damages
+from edged.evaluation.document import SCHEMA, plain, protocol
+from edged.evaluation.files import shown
+from edged.evaluation.identify import identify
+from edged.evaluation.rates import Curve, Draws, supported
+from edged.evaluation.reference import side_by_side
+from edged.evaluation.risk import bootstrap
+from edged.evaluation.scores import discards, passed_shares, reliability
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from edged.bundle.manifest import Recogniser
+    from edged.evaluation.acquire import Acquired
+    from edged.evaluation.comparisons import Impostors
+    from edged.evaluation.files import People
+    from edged.evaluation.instrument import Instrument
+    from edged.evaluation.scores import Measured
+
+MOST_PER_PERSON = 10
+PROMISED_FMR = 1e-4  # what the bundles' qualities are promises about
+_FEW_PEOPLE = 30
+_WORST = 12
+_SAMPLE = 1500
+_TAIL_SHARE = 0.98
+_STRICTEST_FMR = 1e-6
+_GALLERIES = (10, 50, 200, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure.
+
+    Attributes:
+        galleries: sizes for the search; empty takes what the people allow.
+        enrolled_photos: of each person of a gallery.
+        damage: "all" levels of every kind, "quick" for the middle one on fewer views, "none".
+    """
+
+    galleries: tuple[int, ...] = ()
+    enrolled_photos: int = 1
+    damage: str = "all"
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A comparison or a view that is worth a look."""
+
+    what: str
+    value: float
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    """The document, and the files of the worst cases."""
+
+    document: dict[str, Any]
+    cases: list[Case]
+
+
+def check(people: People, options: Options) -> None:
+    """Raises EvaluationError where the people cannot give what is asked for."""
+    counts = np.bincount([number for number, _ in people.images])
+    enough = int((counts > options.enrolled_photos).sum())
+    for size in options.galleries:
+        if enough < size:
+            raise EvaluationError(
+                f"{shown(people.root)}: a gallery of {size} needs as many people with more than "
+                f"{options.enrolled_photos} images; there are {enough}"
+            )
+    if counts.max() < 2:
+        raise EvaluationError(
+            f"{shown(people.root)}: nobody has two images, so nobody can be compared with "
+            "themselves"
+        )
+
+
+def measure(instrument: Instrument, people: People, options: Options) -> Found:
+    """Measure everything that the people allow.
+
+    Raises:
+        EvaluationError: too few of the images can be used.
+        RuntimeFault: an inference runtime failed.
+    """
+    acquired = acquire(instrument, people.images, distinct=True)
+    views = acquired.views
+    pairs = genuine_pairs(labels(views), MOST_PER_PERSON)
+    if not len(pairs):
+        raise EvaluationError(
+            f"{shown(people.root)}: nobody has two usable images ({len(views)} of "
+            f"{acquired.attempts} are usable), so nobody can be compared with themselves"
+        )
+    if len(np.unique(views.people)) < 2:
+        raise EvaluationError(
+            f"{shown(people.root)}: the usable images all show one person; impostors are needed"
+        )
+    manifest = instrument.engine.manifest
+    draws = Draws(len(people.names), options.seed)
+    faces = unit(views.embeddings)
+    genuine = (faces[pairs[:, 0]] * faces[pairs[:, 1]]).sum(1)
+    strangers = impostors(views.embeddings, labels(views), _tail(faces, views.people, manifest))
+    promise = similarity_at(PROMISED_FMR, manifest.similarity.risk)
+    passed = passed_shares(views.embeddings, np.arange(len(views)), views, promise)
+    document = {
+        "schema": SCHEMA,
+        "what": "people",
+        "protocol": protocol(instrument, options.seed)
+        | {
+            "people": len(np.unique(views.people)),
+            "genuine": f"every two of a person's first {MOST_PER_PERSON} views",
+            "impostor": "every view with every view of every other person",
+            "bounds": "95 %; by drawing people where it says people, else as if independent",
+        },
+        "acquisition": acquisition(acquired, people.root)
+        | {
+            "outside_of_people": people.outside,
+            "other_files": people.ignored,
+            "folders_linked_twice": [shown(path) for path in people.looped],
+        },
+        **matching(genuine, pairs, strangers, views, manifest, draws),
+        "discard": {
+            "threshold": promise,
+            "curves": discards(genuine >= promise, pairs, views.badness),
+        },
+        "reliability": {
+            "threshold": promise,
+            "undamaged": reliability(views.quality, passed, views.people, draws),
+        },
+        "identification": _galleries(acquired, manifest, options, draws),
+    }
+    if options.damage != "none":
+        document |= damages(instrument, acquired, promise, options.damage, draws, options.seed)
+    if acquired.reference is not None:
+        document["reference"] = side_by_side(acquired, pairs, strangers, promise, draws)
+    document["notes"] = _notes(people, acquired, document)
+    return Found(plain(document), _worst(acquired, pairs, genuine, strangers))
+
+
+def labels(views: Measured) -> NDArray[np.str_]:
+    """The number of each view's person as text, which is what the maths of comparisons takes."""
+    return np.char.zfill(views.people.astype(str), 7)
+
+
+def matching(
+    genuine: NDArray[np.float32],
+    pairs: NDArray[np.int64],
+    strangers: Impostors,
+    views: Measured,
+    manifest: Recogniser,
+    draws: Draws,
+) -> dict[str, Any]:
+    """Error rates at the manifest's thresholds, at round false match rates, and along a curve."""
+    owner = views.people[pairs[:, 0]]
+    sizes = np.bincount(views.people, minlength=draws.people)
+    curve = Curve(genuine, strangers)
+    at = []
+    for row in manifest.similarity.false_match:
+        if row.fmr < _STRICTEST_FMR:
+            continue
+        at.append(
+            {
+                "promised_fmr": row.fmr,
+                "basis": row.basis,
+                "similarity": row.similarity,
+                "fmr": draws.false_matches(strangers, sizes, views.people, row.similarity),
+                "fnmr": draws.share(genuine < row.similarity, owner),
+            }
+        )
+    counted = supported(strangers)
+    ends = bootstrap(strangers, labels(views), counted, 1) if counted else {}
+    rounds = []
+    for fmr in counted:
+        similarity = strangers.similarity_at(fmr)
+        rounds.append(
+            {
+                "fmr": fmr,
+                "similarity": similarity,
+                "similarity_bounds": ends[fmr],
+                "fnmr": draws.share(genuine < similarity, owner),
+            }
+        )
+    return {
+        "comparisons": {
+            "genuine": len(genuine),
+            "genuine_people": len(np.unique(owner)),
+            "impostor": strangers.count,
+        },
+        "thresholds": at,
+        "at_fmr": rounds,
+        "equal_error": curve.equal_error(),
+        "det": curve.points(strangers.count),
+    }
+
+
+def _tail(faces: NDArray[np.float32], people: NDArray[np.int64], manifest: Recogniser) -> float:
+    """From where impostors are kept one by one: the closest few in a hundred, by a sample."""
+    rows = np.random.default_rng(0).permutation(len(faces))[:_SAMPLE]
+    found = faces[rows] @ faces[rows].T
+    apart = people[rows][:, None] != people[rows][None]
+    lowest = manifest.similarity.false_match[0].similarity
+    if not apart.any():
+        return lowest
+    return min(float(np.quantile(found[apart], _TAIL_SHARE)), lowest)
+
+
+def _galleries(
+    acquired: Acquired, manifest: Recogniser, options: Options, draws: Draws
+) -> list[Any]:
+    views = acquired.views
+    enough = int((np.bincount(views.people) > options.enrolled_photos).sum())
+    sizes = options.galleries or [size for size in _GALLERIES if 2 * size <= enough]
+    if not sizes and enough >= 2:
+        sizes = [enough // 2]
+    found = [
+        identify(
+            views, acquired.several, manifest, size, options.enrolled_photos, draws, options.seed
+        )
+        for size in sizes
+    ]
+    return [one for one in found if one is not None]
+
+
+def _notes(people: People, acquired: Acquired, document: dict[str, Any]) -> list[str]:
+    """What a reader must know before trusting a figure."""
+    notes = []
+    count = document["protocol"]["people"]
+    if count < _FEW_PEOPLE:
+        notes.append(f"{count} people: too few for a claim about others; the bounds cannot show it")
+    if acquired.shared:
+        notes.append(
+            f"{len(acquired.shared)} files are byte for byte in two people's folders: each is a "
+            "false match that is none; put the folders right"
+        )
+    reached = [row["fmr"] for row in document["at_fmr"]]
+    if 1e-4 not in reached:
+        notes.append(
+            f"{document['comparisons']['impostor']} impostor comparisons do not show an FMR of "
+            "1e-4; it takes 300,000"
+        )
+    if people.outside:
+        notes.append(f"{people.outside} images lie outside of any person's folder: not measured")
+    if people.looped:
+        notes.append(f"{len(people.looped)} folders are linked twice: measured once")
+    closest = document["thresholds"][-1]["fmr"]
+    if closest.events:
+        notes.append(
+            f"{closest.events} impostor comparisons pass even the strictest threshold: look at "
+            "the closest pairs (--thumbnails); they may be one person under two names"
+        )
+    return notes
+
+
+def _worst(
+    acquired: Acquired,
+    pairs: NDArray[np.int64],
+    genuine: NDArray[np.float32],
+    strangers: Impostors,
+) -> list[Case]:
+    paths = acquired.paths
+    cases = [
+        Case("genuine", float(genuine[at]), (paths[pairs[at, 0]], paths[pairs[at, 1]]))
+        for at in np.argsort(genuine, kind="stable")[:_WORST]
+    ]
+    for at in np.argsort(-strangers.similarities, kind="stable")[:_WORST]:
+        left, right = strangers.pairs[at]
+        value = float(strangers.similarities[at])
+        cases.append(Case("impostor", value, (paths[left], paths[right])))
+    quality = acquired.views.quality
+    dimmest = np.argsort(quality, kind="stable")[:_WORST]
+    return cases + [Case("quality", float(quality[at]), (paths[at],)) for at in dimmest]
