@@ -35,7 +35,7 @@ class Change:
     changed: bool = True
 
 
-def install(source: Path, settings: Model, trial: Callable[[Bundle], None]) -> Change:
+def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) -> Change:
     """Copy a bundle into the store, put it in force and try it; the one before is kept.
 
     Whatever goes wrong, what was in force is in force again and nothing stays behind.
@@ -76,7 +76,7 @@ def install(source: Path, settings: Model, trial: Callable[[Bundle], None]) -> C
     return Change(copied, before)
 
 
-def rollback(name: str, settings: Model, trial: Callable[[Bundle], None]) -> Change:
+def rollback(name: str, settings: Model, trial: Callable[[Bundle], object]) -> Change:
     """Return to the bundle that was in force before, or to the one that ships; the one in force
     now is removed. See `install` for the errors; there may be nothing to return to as well."""
     trust = Trust.of(settings)

@@ -74,10 +74,11 @@ def find_bundle(name: str | Path, store: Path | None = None) -> Path:
 def shipped(name: str | Path) -> Path | None:
     """The folder of a bundle that ships with edged; None when none has this name."""
     folder = shared("models") / name
-    return folder if str(name) in _shipped_names() else None
+    return folder if str(name) in shipped_names() else None
 
 
-def _shipped_names() -> list[str]:
+def shipped_names() -> list[str]:
+    """The bundles that ship with edged, in order."""
     return sorted(path.parent.name for path in shared("models").glob(f"*/{MANIFEST_NAME}"))
 
 
@@ -88,7 +89,7 @@ def _folder(name: str | Path) -> Path:
     raise BundleError(
         f"no model bundle {str(name)!r}: expected the path of a folder, one that was installed "
         f"(`edged model list`) or one of those that ship with edged "
-        f"({', '.join(_shipped_names()) or 'none is installed'})"
+        f"({', '.join(shipped_names()) or 'none is installed'})"
     )
 
 

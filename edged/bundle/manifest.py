@@ -130,6 +130,14 @@ class ReliabilityBand(_Part):
     passed: Share
     interval: tuple[Share, Share]
 
+    @model_validator(mode="after")
+    def _ordered(self) -> ReliabilityBand:
+        if self.low > self.high:
+            raise ValueError("low must not be above high")
+        if self.interval[0] > self.interval[1]:
+            raise ValueError("interval must rise")
+        return self
+
 
 class _Quality(_Part):
     """A log variance in, a probability out: what every way to calibrate has in common.
@@ -232,15 +240,24 @@ class Verification(_Part):
 
 
 class FalseMatch(_Part):
-    """At ``similarity`` or above, a share ``fmr`` of impostor comparisons passes.
+    """At ``similarity`` or above, at most a share ``fmr`` of impostor comparisons passes.
 
-    ``interval`` holds the 95 % bounds of the similarity, where they were counted.
+    ``interval`` holds the 95 % bounds of the similarity, people being the unit.
     """
 
     fmr: Annotated[Number, Field(gt=0, lt=1)]
     similarity: Cosine
     basis: Literal["measured", "extrapolated"]
     interval: tuple[Cosine, Cosine] | None = None
+
+    @model_validator(mode="after")
+    def _inside(self) -> FalseMatch:
+        if self.interval and not self.interval[0] <= self.similarity <= self.interval[1]:
+            raise ValueError(
+                f"similarity {self.similarity:g} must lie within its interval "
+                f"{self.interval[0]:g} to {self.interval[1]:g}"
+            )
+        return self
 
 
 class Similarity(_Part):

@@ -13,6 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import jwt
@@ -28,13 +30,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.utils import base64url_encode
 
+from edged.bundle.read import MANIFEST_NAME, manifest_bytes
 from edged.errors import BundleError, KeyUnavailable
 from edged.vault.files import placed
 from edged.vault.keys import read_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 SIGNATURE_NAME = "manifest.sig"
 _LARGEST = 4096
@@ -56,6 +58,28 @@ def make_signature(manifest: bytes, key: Ed25519PrivateKey) -> str:
     return jwt.PyJWS().encode(manifest, key, "EdDSA", header, is_payload_detached=True) + "\n"
 
 
+def write_signature(folder: Path, key: Ed25519PrivateKey) -> Path:
+    """Sign the bundle in a folder; look at the bundle (`load_bundle`) first.
+
+    Returns:
+        The file, which replaces an older signature in one step.
+
+    Raises:
+        BundleError: the manifest cannot be read, or the signature not be written.
+    """
+    path = folder / SIGNATURE_NAME
+    text = make_signature(manifest_bytes(folder / MANIFEST_NAME), key)
+    try:
+        # within the folder only under its final name: what is not listed there is refused
+        with TemporaryDirectory(dir=folder.resolve().parent, prefix=".edged-") as place:
+            draft = Path(place) / SIGNATURE_NAME
+            draft.write_text(text, encoding="ascii")
+            draft.replace(path)
+    except OSError as fault:
+        raise BundleError(f"{path}: cannot be written: {fault.strerror}") from fault
+    return path
+
+
 def signer(signature: bytes, manifest: bytes, keys: Mapping[str, Ed25519PublicKey]) -> str:
     """The id of the key that signed this manifest.
 
@@ -71,7 +95,10 @@ def signer(signature: bytes, manifest: bytes, keys: Mapping[str, Ed25519PublicKe
     except (jwt.PyJWTError, ValueError, TypeError, RecursionError) as fault:
         raise none from fault
     kid = header.pop("kid", None)
-    if header != _HEADER or not (isinstance(kid, str) and re.fullmatch(_KEY_ID, kid)):
+    # `is`, because 0 equals False and leaves the payload in the token
+    if header != _HEADER or header["b64"] is not False:
+        raise none
+    if not (isinstance(kid, str) and re.fullmatch(_KEY_ID, kid)):
         raise none
     if kid not in keys:
         raise BundleError(f"it is signed by a key that is not trusted here ({kid})")

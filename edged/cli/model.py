@@ -1,22 +1,25 @@
-"""``edged model info | verify``: the bundle that is used, and whether it is whole."""
+"""``edged model``: the bundle that is used, whether it is whole, and another in its place."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from edged.bundle.inspect import HINT, can_inspect, inspect
 from edged.bundle.load import find_bundle, load_bundle
+from edged.bundle.trust import Trust
+from edged.cli import importing, installing, signing
 from edged.cli.output import add_config, add_json, model_settings
 from edged.decision.policy import FPIR, Policy
-from edged.service.engine import Engine
+from edged.service.trial import try_out
 
 if TYPE_CHECKING:
     import argparse
 
     from edged.bundle.manifest import Recogniser
+    from edged.bundle.selftest import Outcome
     from edged.cli.output import Output
-    from edged.config.schema import Model
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -24,23 +27,30 @@ def add(command: argparse.ArgumentParser) -> None:
     actions = command.add_subparsers(required=True, metavar="ACTION")
     for name, run, text in (
         ("info", info, "what a bundle is, where it comes from and how it decides"),
-        ("verify", verify, "check every digest, load the networks and run them"),
+        ("verify", verify, "check digests, signature and form of the networks; run its self-test"),
     ):
         action = actions.add_parser(name, help=text)
-        action.add_argument("bundle", nargs="?", help="name of a shipped bundle, or a folder")
+        action.add_argument("bundle", nargs="?", help="name of a bundle, or a folder")
+        if name == "verify":
+            action.add_argument(
+                "--key",
+                type=Path,
+                action="append",
+                default=[],
+                metavar="FILE",
+                help="trust this public key as well",
+            )
         add_config(action, required=False)
         add_json(action)
         action.set_defaults(run=run)
-
-
-def _settings(args: argparse.Namespace) -> Model:
-    model, _ = model_settings(args)
-    return model.model_copy(update={"bundle": args.bundle}) if args.bundle else model
+    for part in (signing, installing, importing):
+        part.add(actions)
 
 
 def info(args: argparse.Namespace, output: Output) -> int:
     """What the manifest says, and the door's thresholds that follow from it."""
-    bundle = load_bundle(find_bundle(_settings(args).bundle))
+    settings, _ = model_settings(args)
+    bundle = load_bundle(find_bundle(args.bundle or settings.bundle, settings.store))
     manifest = bundle.recogniser
     thresholds = {
         profile: {str(people): round(threshold(manifest, profile, people), 4) for people in _SIZES}
@@ -79,20 +89,46 @@ def threshold(manifest: Recogniser, profile: str, people: int) -> float:
 
 
 def verify(args: argparse.Namespace, output: Output) -> int:
-    """Check the digests, load every network, run it once on a grey image."""
-    with Engine(_settings(args), model_settings(args)[1]) as engine:
-        engine.warm_up(np.full((480, 640, 3), 128, np.uint8))
-        ran = engine.runner_info
-        told = {
-            "identity": engine.identity,
-            "ok": True,
-            "runtime": ran.runtime,
-            "version": ran.version,
-            "device": ran.device,
-            "reason": ran.reason,
-        }
-    output.result(
-        told,
-        [f"{told['identity']} is whole and runs", f"  {ran.runtime} {ran.version} on {ran.device}"],
-    )
+    """Digests, signature, the networks' form where onnx is installed; run all, and self-test."""
+    settings, limits = model_settings(args)
+    keys = (*settings.trusted_keys, *args.key)
+    settings = settings.model_copy(update={"trusted_keys": keys})
+    folder = find_bundle(args.bundle or settings.bundle, settings.store)
+    bundle = load_bundle(folder, Trust.of(settings))
+    inspected = can_inspect()
+    if inspected:
+        inspect(bundle)
+    trial = try_out(bundle, settings, limits)
+    ran, test = trial.ran, trial.selftest
+    told = {
+        "identity": bundle.identity,
+        "ok": True,
+        "origin": bundle.origin,
+        "runtime": ran.runtime,
+        "version": ran.version,
+        "device": ran.device,
+        "reason": ran.reason,
+        "selftest": test and asdict(test),
+        "inspected": inspected,
+        "hint": "" if inspected else HINT,
+    }
+    shown = [
+        f"{bundle.identity} is whole and runs",
+        f"  {bundle.origin}",
+        f"  {ran.runtime} {ran.version} on {ran.device}",
+        f"  {_of_selftest(test)}",
+        "  the networks' form suits every runtime"
+        if inspected
+        else f"  NOT checked: whether the networks' form suits every runtime; {HINT}",
+    ]
+    output.result(told, shown)
     return 0
+
+
+def _of_selftest(test: Outcome | None) -> str:
+    if test is None:
+        return "no self-test in this bundle"
+    return (
+        f"self-test passed: {test.chips} crops, cosine {test.cosine:.4f} or more, "
+        f"log variance off by {test.difference:.3f} at most"
+    )

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import yaml
 
+from edged.bundle.load import load_bundle
+from edged.bundle.network import open_network
+from edged.bundle.selftest import SelfTest, make
+from edged.bundle.sign import create_keys, read_private_key, write_signature
+from edged.config.schema import Model
+from edged.vision.embed import Embedder
 from tests.runtime.networks import Networks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 MISSING = object()
@@ -87,13 +96,29 @@ class Written:
         self.data["files"] = {
             path.name: hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(self.folder.iterdir())
-            if path.name != "manifest.yaml"
+            if path.name not in {"manifest.yaml", "manifest.sig"}
         }
         self.write()
 
     def write(self) -> None:
         text = yaml.safe_dump(self.data, sort_keys=False)
         (self.folder / "manifest.yaml").write_text(text, encoding="utf-8")
+
+    def sign(self, key: Path) -> Written:
+        write_signature(self.folder, read_private_key(key))
+        return self
+
+    def add_selftest(self, change: Callable[[SelfTest], SelfTest] = lambda test: test) -> Written:
+        """Let the network say what it gives for three chips; `change` may spoil that."""
+        bundle = load_bundle(self.folder)
+        runner = open_network(bundle, Model())
+        chips = np.random.default_rng(5).integers(0, 256, (3, 16, 16, 3), np.uint8)
+        test = make(list(chips), Embedder(bundle.recogniser, runner).embed)
+        runner.close()
+        change(test).save(self.folder / "selftest.npz")
+        self.data["selftest"] = "selftest.npz"
+        self.digest_files()
+        return self
 
     def set(self, field: str, value: Any) -> None:
         """Change "quality.slope", add a field that nobody knows, or take one away."""
@@ -111,11 +136,38 @@ class Written:
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
     """A recogniser with a real network of a few thousand weights."""
-    folder = tmp_path / "tiny"
+    return write_recogniser(tmp_path / "tiny")
+
+
+def write_recogniser(folder: Path) -> Written:
     folder.mkdir()
     Networks(folder).recogniser()
     (folder / "README.md").write_text("# tiny\n")
     return Written(folder, recogniser())
+
+
+@pytest.fixture
+def newer(written: Written, tmp_path: Path) -> Written:
+    """The next version of `written`, with another network."""
+    made = Written(shutil.copytree(written.folder, tmp_path / "newer"), recogniser())
+    made.data["version"] = "1.3.0"
+    network = made.folder / "model.onnx"
+    network.write_bytes(network.read_bytes() + b"\x7a\x00")  # an empty field that ONNX ignores
+    made.digest_files()
+    return made
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A private key; its public key lies beside it in a file with .pub at the end."""
+    create_keys(tmp_path / "signing.pem")
+    return tmp_path / "signing.pem"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, key: Path) -> Model:
+    """A store of its own, and trust in `key`."""
+    return Model(store=tmp_path / "store", trusted_keys=(key.with_name("signing.pem.pub"),))
 
 
 @pytest.fixture

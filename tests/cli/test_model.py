@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import shutil
+import sys
 
+import numpy as np
 import pytest
 
 from edged.resources import shared
@@ -14,6 +18,13 @@ from tests.cli.conftest import PORTRAIT
 def bundle(tmp_path):
     """A copy of the shipped recogniser, to be spoilt."""
     return shutil.copytree(shared("models") / "mobilefacenet-rts", tmp_path / "bundle")
+
+
+@pytest.fixture
+def pair(edged, tmp_path):
+    """A private and a public key."""
+    told = edged("model", "keygen", tmp_path / "signing.pem", "--json").json
+    return told["private"], told["public"]
 
 
 def test_the_shipped_bundle_is_whole_and_runs(edged):
@@ -35,9 +46,64 @@ def test_info_says_what_it_is_and_how_it_decides(edged):
     assert "MIT" in shown
 
 
-def test_a_copy_under_another_name_is_the_same_model(edged, bundle):
+def test_a_copy_under_another_name_is_the_same_model(edged, bundle, pair):
     shipped = edged("model", "info", "--json").json["identity"]
-    assert edged("model", "verify", bundle, "--json").json["identity"] == shipped
+    assert edged("model", "info", bundle, "--json").json["identity"] == shipped
+    assert edged("model", "sign", bundle, "--key", pair[0]).code == 0
+    told = edged("model", "verify", bundle, "--key", pair[1], "--json").json
+    assert told["identity"] == shipped
+    assert told["origin"].startswith("signed by ")
+
+
+def test_verify_says_what_it_looked_at(edged):
+    told = edged("model", "verify", "--json").json
+    assert told["origin"] == "ships with edged"
+    assert told["selftest"] is None or told["selftest"]["cosine"] > 0.99
+    assert told["inspected"] == (importlib.util.find_spec("onnx") is not None)
+
+
+def test_verify_says_plainly_what_it_cannot_look_at_without_onnx(edged, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    told = edged("model", "verify", "--json").json
+    assert (told["ok"], told["inspected"]) == (True, False)
+    assert told["hint"] == "pip install 'edged[models]'"
+    shown = edged("model", "verify").out
+    assert "NOT checked: whether the networks' form suits every runtime" in shown
+
+
+def test_verify_finds_what_only_some_runtimes_load(edged, bundle, pair):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(bundle / "model.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name == "zero_point_image_1":
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.int8(3), tensor.name))
+    onnx.save(model, bundle / "model.onnx")
+    text = (bundle / "manifest.yaml").read_text()
+    old = hashlib.sha256((shared("models") / "mobilefacenet-rts/model.onnx").read_bytes())
+    new = hashlib.sha256((bundle / "model.onnx").read_bytes())
+    (bundle / "manifest.yaml").write_text(text.replace(old.hexdigest(), new.hexdigest()))
+    assert edged("model", "sign", bundle, "--key", pair[0]).code == 0
+    ran = edged("model", "verify", bundle, "--key", pair[1])
+    assert ran.code == 2
+    assert "zero point is not 0" in ran.err
+
+
+@pytest.mark.parametrize("command", ["verify", "extract", "check", "doctor"])
+def test_a_bundle_that_nobody_signed_is_refused_everywhere(edged, site, bundle, command):
+    site.configure(model={"bundle": str(bundle)})
+    argv = {
+        "verify": ["model", "verify"],
+        "extract": ["extract", PORTRAIT],
+        "check": ["check"],
+        "doctor": ["doctor"],
+    }[command]
+    ran = edged(*argv, "-c", site.config)
+    assert ran.code == (1 if command == "doctor" else 2)
+    assert "is not signed" in ran.out + ran.err
+    assert "model.allow_unsigned: [mobilefacenet-rts]" in ran.out + ran.err
+    allowed = {"bundle": str(bundle), "allow_unsigned": ["mobilefacenet-rts"]}
+    site.configure(model=allowed)
+    assert "is not signed; put" not in edged(*argv, "-c", site.config).err
 
 
 @pytest.mark.parametrize("name", ["none-such", "/none/such"])
@@ -86,7 +152,10 @@ def test_what_is_missing_unlisted_or_not_understood_is_named(edged, bundle):
     assert "manifest.yaml" in ran.err
 
 
-def test_a_detector_is_no_recogniser(edged):
-    ran = edged("model", "verify", "mtcnn")
+def test_a_detector_is_no_recogniser_but_can_be_verified(edged, site):
+    ran = edged("model", "info", "mtcnn")
     assert ran.code == 2
     assert "must be a recogniser" in ran.err
+    assert edged("model", "verify", "mtcnn", "--json").json["identity"].startswith("mtcnn@")
+    site.configure(model={"bundle": "mtcnn"})
+    assert edged("check", "-c", site.config).code == 2
