@@ -81,7 +81,7 @@ def locked(store: Path) -> Iterator[None]:
         StorageError: somebody else does, or it cannot be made.
     """
     with writing(store):
-        store.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(store)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         number = os.open(store / ".lock", flags, 0o600)
     try:
@@ -153,7 +153,7 @@ class Shelf:
             OSError: it cannot be written; likewise.
         """
         listed = list(files)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        _make(self.folder)
         self._make_sure_of_room(source, listed)
         folder = Path(tempfile.mkdtemp(prefix=f"{version[:40]}-", dir=self.folder))
         try:
@@ -188,6 +188,13 @@ class Shelf:
                 f"{self.folder}: the bundle needs {need:,} bytes and {free:,} are free; "
                 "what was in force still is; free some"
             )
+
+
+def _make(folder: Path) -> None:
+    """A folder that only we enter, on the disk on return."""
+    if not folder.is_dir():
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sync(folder.parent)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 
 import pytest
 
@@ -80,6 +81,14 @@ def test_a_link_that_leads_to_itself_is_refused(written):
     path.unlink()
     path.symlink_to("README.md")
     with pytest.raises(BundleError, match=r"files\.README\.md: "):
+        load_bundle(written.folder)
+
+
+@pytest.mark.parametrize("name", ["manifest.yaml", "README.md"])
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(written, name):
+    (written.folder / name).unlink()
+    os.mkfifo(written.folder / name)
+    with pytest.raises(BundleError, match=r"not a plain file|is listed and missing"):
         load_bundle(written.folder)
 
 

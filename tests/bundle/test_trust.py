@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -10,7 +11,6 @@ from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.trust import Trust
 from edged.config.schema import Model
 from edged.errors import BundleError
-from edged.resources import shared
 
 
 def refused(bundle, settings, match):
@@ -35,7 +35,6 @@ def test_what_ships_needs_no_signature_but_a_copy_of_it_does(tmp_path):
 
 
 def test_a_link_from_among_the_shipped_is_no_shipped_bundle(written, monkeypatch, tmp_path):
-    shared("models")  # where the real ones lie
     models = tmp_path / "models"
     models.mkdir()
     (models / "tiny").symlink_to(written.folder)
@@ -73,8 +72,6 @@ def test_a_cut_signature_is_refused(written, key, settings):
 
 
 def test_a_signature_that_is_a_folder_or_a_pipe_is_none(written, settings):
-    import os
-
     os.mkfifo(written.folder / "manifest.sig")
     refused(written, settings, "is not signed")
 
