@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edged.evaluation import quality, risk
-from edged.evaluation.degrade import FIXED
+from edged.evaluation.comparisons import auroc
+from edged.evaluation.degrade import KINDS, LEVELS
 from edged.evaluation.outcomes import all_outcomes, view_outcomes
 from edged.evaluation.outputs import Agreement, Outputs, agreement
 from training import data, door, latency, matching
@@ -35,8 +36,9 @@ QUALITY_FMR = 1e-4
 DOOR_FPIR = 0.003
 WORST_FNMR_AT_1E_3 = 0.05
 MEANING = (
-    "probability that a genuine comparison made with this view passes at FMR 1e-4 against an "
-    "undegraded photo (half undegraded, half randomly degraded views of people not trained on)"
+    "probability that a genuine comparison made with this view passes at FMR 1e-4 between photos "
+    "(similarity {:.4f}) against an undegraded photo (half undegraded, half randomly degraded "
+    "views of people not trained on)"
 )
 
 
@@ -60,6 +62,7 @@ class Report:
     clean_agreement: Agreement
     degraded_agreement: Agreement
     door: dict[str, Any]
+    quality_similarity: float
     latency_ms: dict[str, float]
     size_bytes: int
 
@@ -71,10 +74,9 @@ class Report:
         """The manifest's `quality`, `false_match` and `calibration`."""
         return {
             "quality": {
-                "method": "logistic",
-                "midpoint": self.quality.midpoint,
-                "slope": self.quality.slope,
-                "meaning": MEANING,
+                **self.quality.chosen.as_manifest(),
+                "source": "network",
+                "meaning": MEANING.format(self.quality_similarity),
                 "levels": quality.LEVELS,
                 "minimum": quality.MINIMUM,
             },
@@ -110,8 +112,10 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
     damaged_chips = randomly_degraded(chips.images, seed + 1)
     damaged = outputs(network, damaged_chips)
     outcomes = all_outcomes(clean, damaged, chips.people, threshold)
-    curve, error = quality.fit(outcomes)
+    chosen = quality.choose(outcomes, seed)
+    curve = chosen.curve
     webcam = outputs(network, sets.webcam.images)
+    frontal = chips.take(frontal_rows(chips))
     kinds = all_kinds(network, sets, chips, clean, webcam, curve, threshold, seed)
     kinds.insert(1, quality.kind("held-out photos", clean, kinds_clean(chips, clean), curve))
     check = door.check(
@@ -126,16 +130,17 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
         matching=matched,
         fnmr=fnmr,
         quality=measured.measure(
-            curve,
-            error,
+            chosen,
             outcomes,
             (clean, chips.people, threshold),
             quality.bands(outcomes, curve, lfw, sets.lfw.people, threshold),
             kinds,
+            damage(network, frontal, kinds_clean(chips, clean), seed),
         ),
         clean_agreement=agreement(clean, floats),
         degraded_agreement=agreement(damaged, outputs(reference, damaged_chips)),
         door=door_summary(check),
+        quality_similarity=round(threshold, 4),
         latency_ms=latency.measure({"float": reference, "INT8": network}),
         size_bytes=network.stat().st_size,
     )
@@ -158,7 +163,7 @@ def all_kinds(
     chips: Chips,
     held_out: Outputs,
     webcam: Outputs,
-    curve: calibrate.Curve,
+    curve: calibrate.Quality,
     threshold: float,
     seed: int,
 ) -> list[quality.Kind]:
@@ -171,8 +176,8 @@ def all_kinds(
     rows.append(quality.kind("webcam-dev, live", webcam.take(live), clean, curve))
     photos = outputs(network, sets.photos.images)
     rows.append(quality.kind("photos-dev", photos, clean, curve))
-    for name in FIXED:
-        views = outputs(network, degraded(frontal.images, name, seed))
+    for name in KINDS:
+        views = outputs(network, degraded(frontal.images, name, LEVELS["middle"], seed))
         share, seen = view_outcomes(views, clean, frontal.people, threshold)
         rows.append(quality.kind(name, views, clean, curve, float(share[seen].mean())))
     turned = chips.images[turn(chips.landmarks) > TURNED_ABOVE]
@@ -181,6 +186,21 @@ def all_kinds(
     rows.append(quality.kind("half profile (real)", profile, clean, curve))
     files = [sets.lfw_folder / str(f) for f in chips.files[::5]]
     rows.append(quality.kind("no face", outputs(network, non_faces(files, seed)), clean, curve))
+    return rows
+
+
+def damage(network: Path, frontal: Chips, clean: Outputs, seed: int) -> list[dict[str, Any]]:
+    """AUROC of score and norm against clean frontal photos, of each kind and level of damage."""
+    rows = []
+    for name in KINDS:
+        row: dict[str, Any] = {"kind": name}
+        for level, value in LEVELS.items():
+            views = outputs(network, degraded(frontal.images, name, value, seed))
+            row[level] = {
+                "score": auroc(clean.log_variance, views.log_variance),
+                "norm": auroc(-clean.norm, -views.norm),
+            }
+        rows.append(row)
     return rows
 
 

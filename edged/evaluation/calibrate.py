@@ -117,9 +117,11 @@ def fit_isotonic(log_variance: Floats, passed: NDArray[np.floating]) -> Isotonic
             continue
         knot = _digits(float(np.average(x[rows], weights=counts[rows])))
         level = round(float(np.average(fitted[rows], weights=counts[rows])), 4)
-        if not points or (knot > points[-1][0] and level <= points[-1][1] - _STEP):
+        if points:  # a level stretch falls by next to nothing, and keeps both of its ends
+            level = max(0.0, round(min(level, points[-1][1] - _STEP), 4))
+        if not points or (knot > points[-1][0] and level < points[-1][1]):
             points.append((knot, level))
-    if len(points) < 2:
+    if len(points) < 2 or np.ptp(fitted) < _STEP:
         raise EvaluationError(
             f"among {len(score)} views quality does not fall as the variance rises"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,8 +34,13 @@ class Counts:
 
     def similarity_at(self, fmr: float) -> float:
         """Lowest threshold whose share of impostors at or above it is at most `fmr`."""
-        above = np.cumsum(self.histogram[::-1])[::-1]
-        return min(1.0, float(np.argmax(above <= fmr * self.histogram.sum()) * BIN - 1))
+        rising = self._above  # from the highest bin down
+        bins = len(rising) - int(np.searchsorted(rising, fmr * rising[-1], side="right"))
+        return min(1.0, bins * BIN - 1)
+
+    @cached_property
+    def _above(self) -> NDArray[Any]:
+        return np.cumsum(self.histogram[::-1])
 
 
 @dataclass(frozen=True)

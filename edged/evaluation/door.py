@@ -116,7 +116,8 @@ def _table(
             for counts, at in zip(fused, counted, strict=True)
             if fmr in at
         ]
-        basis = str(row["basis"]) if len(found) == 2 else "extrapolated"
+        # Templates against probes are too few in a small set: the line stands in for them.
+        basis = str(row["basis"]) if fmr in counted[0] else "extrapolated"
         rows.append((fmr, max([line.strictest(similarity), *found]), basis))
     return single, risk.rising(rows), tail, line
 

@@ -83,15 +83,18 @@ def fit_tail(impostors: Counts, window: tuple[float, float] = FIT_FMR) -> Tail:
     counts = impostors.histogram[first:last].astype(np.float64)
     values = (np.arange(len(counts)) + 0.5) * BIN
 
+    values, counts = values[counts > 0], counts[counts > 0]
+
     def loss(parameters: NDArray[np.float64]) -> float:
         """Negative log likelihood of exceedances cut off at the window's end."""
-        scale, shape = np.exp(parameters[0]), parameters[1]
-        inside = stats.genpareto.cdf(high - low, shape, scale=scale)
-        if not inside > 0:
+        scale, shape = np.exp(parameters[0]), parameters[1] or 1e-9
+        reach = np.append(values, high - low) * shape / scale
+        if reach.min() <= -1:  # beyond where such a tail ends
             return 1e12
-        density = stats.genpareto.logpdf(values, shape, scale=scale)[counts > 0]
-        total = -((density * counts[counts > 0]).sum() - counts.sum() * np.log(inside))
-        return float(total) if np.isfinite(total) else 1e12
+        logs = np.log1p(reach)
+        inside = -np.expm1(-logs[-1] / shape)
+        density = -(1 + 1 / shape) * logs[:-1] - np.log(scale)
+        return float(counts.sum() * np.log(inside) - (density * counts).sum())
 
     start = np.array([np.log((high - low) / 4), -0.1])
     found = optimize.minimize(loss, start, method="Nelder-Mead")
