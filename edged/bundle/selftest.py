@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 LEAST_COSINE = 0.99
 LARGEST_DIFFERENCE = 0.1
-"""Of a log variance. Two runtimes round INT8 differently: with the shipped network on the
-crops of `edged.vision.reference` they differ by a cosine of 0.997 and 0.029 at most; see docs/decisions/0003-runners.md."""
+"""Of a log variance. Two runtimes round INT8 differently: with the shipped network, on the crops of
+`edged.vision.reference`, by a cosine of 0.997 and by 0.029 (docs/decisions/0003-runners.md)."""
 
 MOST_CHIPS = 32
 _LARGEST_FILE = 16 << 20

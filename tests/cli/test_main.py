@@ -89,7 +89,8 @@ def test_no_command_loads_a_vendors_library_before_it_runs():
 
 def test_every_command_is_in_the_table():
     files = {path.stem for path in Path(package.__file__).parent.glob("cli/*.py")}
-    assert files - {"__init__", "main", "output"} == set(COMMANDS)
+    of_model = {"importing", "installing", "signing"}  # a file each for some of its actions
+    assert files - {"__init__", "main", "output"} - of_model == set(COMMANDS)
     assert parser(COMMANDS)
 
 
