@@ -20,7 +20,7 @@ EDGED = [sys.executable, "-m", "edged"]
 SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
     "run", "check", "demo", "doctor", "extract", "compare", "enrol", "gallery", "model", "door",
-    "bench",
+    "bench", "eval",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
