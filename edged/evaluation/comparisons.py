@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 BIN = 1e-4
 BLOCK = 512
+MOST_KEPT = 3_000_000
 _BINS = round(2 / BIN) + 2
 
 
@@ -75,7 +76,7 @@ def impostors(
 
     Args:
         tail_from: keep comparisons from this similarity on one by one; None takes the similarity
-            at FMR 3 %, for small sets up to 30 %, so that every fit and bound has what it needs.
+            at FMR 6 %, for small sets up to 30 %, so that every fit and bound has what it needs.
 
     Raises:
         EvaluationError: nobody to compare with.
@@ -109,7 +110,7 @@ def _compare(
     if not counts.count:
         raise EvaluationError("no two faces of different people: there is nothing to compare")
     if tail_from is None:
-        tail_from = counts.similarity_at(min(0.3, max(0.03, 3e3 / counts.count)))
+        tail_from = counts.similarity_at(min(0.3, max(0.06, MOST_KEPT / counts.count)))
     pairs, tail = [], []
     for start, rows, mask in _blocks(*sets, once=right is None):
         i, j = np.nonzero(mask & (rows >= tail_from))

@@ -76,8 +76,8 @@ def templates(
 def fit_line(photos: Counts, fused: Counts) -> Line:
     """From similarities at the same FMRs, 1e-2 to 1e-4 where the counts carry that."""
     fewest = min(photos.count, fused.count)
-    strict = min(3e-2, max(1e-4, _FEWEST_COUNTED / fewest))
-    fmr = np.geomspace(min(0.1, 100 * strict), strict, 21)
+    strict = min(1e-2, max(1e-4, _FEWEST_COUNTED / fewest))
+    fmr = np.geomspace(min(0.05, 100 * strict), strict, 21)
     x = np.array([photos.similarity_at(f) for f in fmr])
     y = np.array([fused.similarity_at(f) for f in fmr])
     if not np.ptp(x) > 0:

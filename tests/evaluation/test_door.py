@@ -60,6 +60,12 @@ def test_thirty_people_with_five_photos_give_a_table_down_to_one_in_a_million() 
     assert bases[1e-6] == "extrapolated"
 
 
+def test_every_draw_has_the_whole_window_of_the_fit(found: door.Risk) -> None:
+    """A tail kept from too high on once made bounds of 1, and the table ended early."""
+    assert found.rows[-1]["fmr"] == 1e-10
+    assert all(row["interval"][1] < 0.99 for row in found.rows)
+
+
 def test_one_photo_a_person_gives_the_table_between_photos_and_says_so() -> None:
     outputs, people = faces(60, 1)
     found = door.measure(outputs, people, seed=1, number=20)
