@@ -100,7 +100,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         [
             f"{done.identity} in {done.folder}",
             *(f"  {line}" for line in done.measured.lines()),
-            f"  try it: edged model verify {done.folder}",
+            f"  next: edged model sign {done.folder} --key FILE, then edged model install",
         ],
     )
     return 0

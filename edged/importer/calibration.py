@@ -10,7 +10,7 @@ import numpy as np
 from edged.errors import BundleError
 from edged.evaluation.comparisons import Impostors, genuine_pairs, impostors, unit
 from edged.evaluation.outcomes import MOST_PER_PERSON, all_outcomes
-from edged.evaluation.quality import LEVELS, MINIMUM, fit
+from edged.evaluation.quality import LEVELS, MINIMUM, choose
 from edged.evaluation.risk import bootstrap, counted, false_match_table, fit_tail, window
 
 if TYPE_CHECKING:
@@ -72,9 +72,10 @@ def calibrate(
             f"{len(genuine)} genuine comparisons (at most {MOST_FNMR:.0%} is accepted); are "
             "--colour, --mean, --scale and the folders right?"
         )
-    outcomes = all_outcomes(clean, damaged, people, _at(rows, QUALITY_FMR))
+    strict = _at(rows, QUALITY_FMR)
+    outcomes = all_outcomes(clean, damaged, people, strict)
     try:
-        curve, error = fit(outcomes)
+        chosen = choose(outcomes, _SEED)
     except RuntimeError as fault:
         raise BundleError(f"the score does not say which comparisons pass: {fault}") from fault
     passed = tuple(float(outcomes.passed[outcomes.degraded == which].mean()) for which in (0, 1))
@@ -85,16 +86,13 @@ def calibrate(
             "false_match": rows,
         },
         quality={
-            "method": "logistic",
+            **chosen.as_manifest(),
             "source": source,
-            "midpoint": curve.midpoint,
-            "slope": curve.slope,
-            "meaning": "probability that a genuine comparison made with this view passes at FMR "
-            "1e-4 against an undegraded photo (half undegraded, half randomly degraded views of "
-            "the people that the model was calibrated on)",
+            "meaning": "probability that a genuine comparison made with this view passes at a "
+            f"similarity of {strict:.4f} (FMR 1e-4) against an undegraded photo (half undegraded, "
+            "half randomly degraded views of the people that the model was calibrated on)",
             "levels": dict(LEVELS),
             "minimum": dict(MINIMUM),
-            "expected_error": round(error, 4),
         },
         calibration={
             "data": "the importer's own people, one face a photo",
@@ -106,7 +104,7 @@ def calibrate(
             "trained here",
         },
         fnmr=(fnmr[0], fnmr[1]),
-        error=error,
+        error=chosen.error,
         passed=(passed[0], passed[1]),
     )
 

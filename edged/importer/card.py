@@ -73,8 +73,7 @@ class Measured:
             people + (f", {self.left_out} images left out" if self.left_out else ""),
             f"comparisons  {facts['impostor_comparisons']:,} impostor, {genuine:,} genuine",
             "missed       {:.1%} at FMR 1e-2, {:.1%} at FMR 1e-4".format(*self.calibrated.fnmr),
-            f"quality      midpoint {curve['midpoint']}, slope {curve['slope']}",
-            f"  error      {self.calibrated.error:.3f} expected",
+            f"quality      {curve['method']}, expected error {self.calibrated.error:.3f}",
         ]
         if self.agreement is not None:
             told.append(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from pydantic import ValidationError
+
+from edged.bundle.inspect import OPSETS
 from edged.bundle.manifest import Input
 from edged.errors import BundleError
 from edged.importer.extras import extra
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST = 1_500_000_000  # bytes; the format itself ends at two thousand million
+_OWN = {"", "ai.onnx"}
 _SIDES_PX = (32, 512)
 
 
@@ -25,7 +29,7 @@ class Preprocessing:
     ``size_px`` is asked for only where the file leaves height and width open.
     """
 
-    colour: str = "rgb"
+    colour: Literal["rgb", "bgr"] = "rgb"
     mean: float = 127.5
     scale: float = 1 / 127.5
     size_px: int | None = None
@@ -80,15 +84,24 @@ def read_foreign(
     side = _side(path, entry, preprocessing.size_px)
     model = keep_outputs(model, [embedding, *filter(None, [score])])
     _fix(model, entry.name, side)
-    form = Input(
-        name=entry.name,
-        width_px=side,
-        height_px=side,
-        colour=preprocessing.colour,
-        mean=preprocessing.mean,
-        scale=preprocessing.scale,
-    )
+    form = _form(entry.name, side, preprocessing)
     return Network(_inferred(path, model), form, embedding, score)
+
+
+def _form(name: str, side: int, preprocessing: Preprocessing) -> Input:
+    try:
+        return Input(
+            name=name,
+            width_px=side,
+            height_px=side,
+            colour=preprocessing.colour,
+            mean=preprocessing.mean,
+            scale=preprocessing.scale,
+        )
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        what = f"--{first['loc'][0]}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        raise BundleError(f"{what} (got {first['input']!r})") from fault
 
 
 def _load(path: Path) -> Any:
@@ -119,11 +132,29 @@ def _load(path: Path) -> Any:
             f"{path}: {len(outside)} of its weights lie in other files ({outside[0].name}, …); "
             "save it as one file: onnx.save(onnx.load(FILE), ONE, save_as_external_data=False)"
         )
+    _known(path, model)
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as fault:
         raise BundleError(f"{path}: not a valid ONNX network: {_first(fault)}") from fault
     return model
+
+
+def _known(path: Path, model: Any) -> None:
+    """Raises BundleError for an opset or an operator that not every runtime reads."""
+    for entry in model.opset_import:
+        if entry.domain in _OWN and entry.version not in OPSETS:
+            raise BundleError(
+                f"{path}: is of opset {entry.version}; export it with one of {OPSETS[0]} to "
+                f"{OPSETS[-1]}"
+            )
+    odd = {f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _OWN}
+    odd |= {f"{function.domain}.{function.name}" for function in model.functions}
+    if odd:
+        raise BundleError(
+            f"{path}: has operators that only some runtime knows ({', '.join(sorted(odd)[:6])}); "
+            "export it with those of ONNX only"
+        )
 
 
 def _entry(path: Path, model: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from edged.evaluation.outputs import Outputs
 from edged.importer.graph import append_form, append_norm
 from edged.importer.score import Separation, check_norm, find_form, separation
-from edged.importer.views import KINDS, Views, damaged
+from edged.importer.views import KINDS, Views, damage
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from edged.bundle.manifest import Input
     from edged.importer.foreign import Network
     from edged.types import Floats, Image
-
-CLEAN = "clean"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +50,7 @@ def score(network: Network, file: Path, chips: Image) -> Scored:
         BundleError: it cannot be run, gives no finite numbers, or has nothing to make it of.
     """
     run = Views(file, network.input, network.outputs)
-    seen = {kind: run(views, f"measuring, {kind}") for kind, views in _all(chips)}
-    embeddings = np.concatenate([outputs[0] for outputs in seen.values()])
+    embeddings, *raw = run(_views(chips), "measuring the score")
     size = embeddings.shape[1]
     if network.score is None:
         check_norm(embeddings)
@@ -62,25 +59,22 @@ def score(network: Network, file: Path, chips: Image) -> Scored:
         return Scored(
             name, size, "embedding_norm", "the embedding's length", Outputs(embeddings, values)
         )
-    raw = {kind: outputs[1] for kind, outputs in seen.items()}
-    clean = raw.pop(CLEAN)
-    form, what = find_form(clean, raw, logarithm=network.logarithm)
+    clean, *damaged = np.split(raw[0], len(KINDS) + 1)
+    form, what = find_form(
+        clean, dict(zip(KINDS, damaged, strict=True)), logarithm=network.logarithm
+    )
     name = append_form(network.model, network.score, clean.shape[1], form)
-    values = form.apply(np.concatenate([clean, *raw.values()]))
-    return Scored(name, size, "network", what, Outputs(embeddings, values))
+    return Scored(name, size, "network", what, Outputs(embeddings, form.apply(raw[0])))
 
 
 def measure(file: Path, form: Input, names: tuple[str, str], chips: Image) -> Outputs:
     """A finished file on clean faces and every kind of damage, in this order."""
-    run = Views(file, form, names)
-    seen = [run(views, f"measuring the file, {kind}") for kind, views in _all(chips)]
-    return outputs_of(seen)
+    return outputs_of(Views(file, form, names)(_views(chips), "measuring the file"))
 
 
-def outputs_of(seen: list[list[Floats]]) -> Outputs:
-    """Embeddings and log variances of several runs, one after the other."""
-    embeddings, log_variances = (np.concatenate([run[i] for run in seen]) for i in (0, 1))
-    return Outputs(embeddings, log_variances[:, 0])
+def outputs_of(seen: list[Floats]) -> Outputs:
+    """Embedding and log variance of many views, as `Views` gives them."""
+    return Outputs(seen[0], seen[1][:, 0])
 
 
 def separate(outputs: Outputs) -> Separation:
@@ -89,5 +83,5 @@ def separate(outputs: Outputs) -> Separation:
     return separation(parts[0], dict(zip(KINDS, parts[1:], strict=True)))
 
 
-def _all(chips: Image) -> list[tuple[str, list[Image]]]:
-    return [(CLEAN, list(chips)), *((kind, list(damaged(chips, kind))) for kind in KINDS)]
+def _views(chips: Image) -> list[Image]:
+    return [*chips, *(view for kind in KINDS for view in damage(chips, kind))]

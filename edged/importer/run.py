@@ -24,7 +24,7 @@ from edged.importer.faces import read_faces, template
 from edged.importer.foreign import Network, Preprocessing, read_foreign
 from edged.importer.quantise import quantise
 from edged.importer.runtimes import check_runtimes, write_selftest
-from edged.importer.views import Views, randomly_damaged
+from edged.importer.views import Views, damage_randomly
 from edged.vision.embed import network_input
 
 if TYPE_CHECKING:
@@ -139,16 +139,17 @@ def _build(request: Request, folder: Path, float_file: Path, say: Say) -> Measur
         say("making it INT8")
         chips = _ranging(faces)
         quantise(float_file, file, chips, lambda chip: network_input(chip, network.input), names)
+        outputs = measure.measure(file, network.input, names, sample)
     else:
         onnx.save(_plain(network.model), str(file))
-    outputs = measure.measure(file, network.input, names, sample)
+        outputs = scored.outputs
     separation = measure.separate(outputs)
     separation.require("the score of the INT8 network (--float keeps it as it is)")
     say("calibrating")
     views = Views(file, network.input, names)
     calibrated = calibrate(
-        measure.outputs_of([views(faces.chips, "calibrating")]),
-        measure.outputs_of([views(list(randomly_damaged(faces.chips)), "calibrating, damaged")]),
+        measure.outputs_of(views(faces.chips, "calibrating")),
+        measure.outputs_of(views(list(damage_randomly(faces.chips)), "calibrating, damaged")),
         faces.people,
         scored.source,
         PUBLISHED_RULE if request.official else None,
@@ -204,7 +205,7 @@ def read_network(request: Request, scratch: Path) -> Network:
 def _ranging(faces: Faces) -> list[Image]:
     """What sets INT8's ranges: clean faces, one in six of them damaged."""
     rows = faces.sample(_RANGED)
-    worse = randomly_damaged(faces.chips[rows[::6]])
+    worse = damage_randomly(faces.chips[rows[::6]])
     return [next(worse) if i % 6 == 0 else faces.chips[row] for i, row in enumerate(rows)]
 
 

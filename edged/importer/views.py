@@ -24,13 +24,13 @@ KINDS = ("blur", "low resolution", "noise", "dark", "overexposed", "half dark", 
 SEED = 20250101
 
 
-def damaged(chips: Image, kind: str) -> Iterator[Image]:
+def damage(chips: Image, kind: str) -> Iterator[Image]:
     """One kind of damage in the middle of its range to every chip."""
     for number, chip in enumerate(chips):
         yield _swapped(FIXED[kind](_swapped(chip), np.random.default_rng([SEED, number])))
 
 
-def randomly_damaged(chips: Image) -> Iterator[Image]:
+def damage_randomly(chips: Image) -> Iterator[Image]:
     """Any damage at any level to every chip."""
     for number, chip in enumerate(chips):
         yield _swapped(random_degradation(_swapped(chip), np.random.default_rng([SEED, number])))
