@@ -226,16 +226,24 @@ def _csv(text: str, root: Path, problems: list[str]) -> list[_Line]:
         for parts in reader:
             if not any(part.strip() for part in parts):
                 continue
+            if reader.line_num == 1 and len(parts) == 3 and _heads(parts, root):
+                continue
             answer = _ANSWERS.get(parts[2].strip().lower()) if len(parts) == 3 else None
             if answer is None:
-                if reader.line_num > 1 or len(parts) != 3:  # the first may name the columns
-                    problems.append(f"line {reader.line_num}: expected path,path,same (1 or 0)")
+                problems.append(f"line {reader.line_num}: expected path,path,same (1 or 0)")
                 continue
             left, right = (root / part.strip() for part in parts[:2])
             lines.append(_Line(reader.line_num, left, right, answer, 0))
     except csv.Error as fault:
         problems.append(f"line {reader.line_num}: {fault}")
     return lines
+
+
+def _heads(parts: list[str], root: Path) -> bool:
+    """Whether a first line names the columns; "same" would be an answer, too."""
+    word = parts[2].strip().lower()
+    told = word in _ANSWERS and word != "same"
+    return not told and not any((root / part.strip()).is_file() for part in parts[:2])
 
 
 def _collect(lines: list[_Line], pairs: Pairs, problems: list[str]) -> None:

@@ -36,6 +36,7 @@ MOST_PER_PERSON = 10
 PROMISED_FMR = 1e-4  # what the bundles' qualities are promises about
 _FEW_PEOPLE = 30
 _WORST = 12
+_MORE_THAN_EXPECTED = 3
 _SAMPLE = 1500
 _TAIL_SHARE = 0.98
 _STRICTEST_FMR = 1e-6
@@ -149,7 +150,7 @@ def measure(instrument: Instrument, people: People, options: Options) -> Found:
         document |= damages(instrument, acquired, promise, options.damage, draws, options.seed)
     if acquired.reference is not None:
         document["reference"] = side_by_side(acquired, pairs, strangers, promise, draws)
-    document["notes"] = _notes(people, acquired, document)
+    document["notes"] = _notes(people, acquired, document, options)
     return Found(plain(document), _worst(acquired, pairs, genuine, strangers))
 
 
@@ -224,8 +225,11 @@ def _galleries(
     acquired: Acquired, manifest: Recogniser, options: Options, draws: Draws
 ) -> list[Any]:
     views = acquired.views
-    enough = int((np.bincount(views.people) > options.enrolled_photos).sum())
-    sizes = options.galleries or [size for size in _GALLERIES if 2 * size <= enough]
+    counts = np.bincount(views.people)
+    enough, everybody = int((counts > options.enrolled_photos).sum()), int((counts > 0).sum())
+    sizes = options.galleries or [
+        size for size in _GALLERIES if size <= 0.8 * enough and 2 * size <= everybody
+    ]
     if not sizes and enough >= 2:
         sizes = [enough // 2]
     found = [
@@ -237,9 +241,18 @@ def _galleries(
     return [one for one in found if one is not None]
 
 
-def _notes(people: People, acquired: Acquired, document: dict[str, Any]) -> list[str]:
+def _notes(
+    people: People, acquired: Acquired, document: dict[str, Any], options: Options
+) -> list[str]:
     """What a reader must know before trusting a figure."""
     notes = []
+    built = {found.gallery for found in document["identification"]}
+    notes += [
+        f"no gallery of {size}: too few people have a photo that enrolment takes, another to "
+        "search with, and strangers beside them"
+        for size in options.galleries
+        if size not in built
+    ]
     count = document["protocol"]["people"]
     if count < _FEW_PEOPLE:
         notes.append(f"{count} people: too few for a claim about others; the bounds cannot show it")
@@ -258,11 +271,13 @@ def _notes(people: People, acquired: Acquired, document: dict[str, Any]) -> list
         notes.append(f"{people.outside} images lie outside of any person's folder: not measured")
     if people.looped:
         notes.append(f"{len(people.looped)} folders are linked twice: measured once")
-    closest = document["thresholds"][-1]["fmr"]
-    if closest.events:
+    last = document["thresholds"][-1]
+    expected = last["promised_fmr"] * last["fmr"].trials
+    if last["fmr"].events > _MORE_THAN_EXPECTED * (expected + 1):
         notes.append(
-            f"{closest.events} impostor comparisons pass even the strictest threshold: look at "
-            "the closest pairs (--thumbnails); they may be one person under two names"
+            f"{last['fmr'].events} impostor comparisons pass a threshold at which {expected:.1g} "
+            "are expected: look at the closest pairs (--thumbnails); they may be one person under "
+            "two names"
         )
     return notes
 

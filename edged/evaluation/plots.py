@@ -22,6 +22,7 @@ _VARIABLES = {_INK: "var(--ink)", _FAINT: "var(--faint)"} | {
     colour: f"var(--s{number})" for number, colour in enumerate(_SERIES, 1)
 }
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+_LEAST_POINTS = 5
 _MARKERS = ("o", "s", "^", "D", "v", "P")
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -78,8 +79,14 @@ def _shares(axes: Axes, which: str) -> None:
 
 
 def det(document: Document) -> str:
-    """FNMR against FMR, both logarithmic, with the bundle's own thresholds on it."""
+    """FNMR against FMR, both logarithmic, with the bundle's own thresholds on it.
+
+    Where hardly anybody is missed at any threshold, FNMR is drawn as it is.
+    """
     points = [p for p in document["det"] if p["fmr"] > 0 and p["fnmr"] > 0]
+    upright = "log" if len(points) >= _LEAST_POINTS else "linear"
+    if upright == "linear":
+        points = [p for p in document["det"] if p["fmr"] > 0]
 
     def paint(axes: Axes) -> None:
         _line(axes, 0, [p["fmr"] for p in points], [p["fnmr"] for p in points], "measured")
@@ -100,7 +107,7 @@ def det(document: Document) -> str:
                 xytext=(6, 4),
                 fontsize=8,
             )
-        axes.set(xscale="log", yscale="log", xlabel="false match rate (FMR)")
+        axes.set(xscale="log", yscale=upright, xlabel="false match rate (FMR)")
         axes.set_ylabel("false non-match rate (FNMR)")
         _shares(axes, "y")
         axes.legend(loc="lower left")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 _WORST_KINDS = 4
+PROMISED_FMR = 1e-4
 
 
 def summary(document: Document) -> list[str]:
@@ -76,10 +77,10 @@ def _score(document: Document) -> Iterator[str]:
     if "reliability" in document:
         error = document["reliability"]["undamaged"]["expected_error"]
         mixed = document.get("half_damaged", {}).get("reliability", {}).get("expected_error")
-        yield (
-            f"quality    is off by {number(error)} on average as a probability"
-            + (f"; {number(mixed)} with half of the views damaged" if mixed is not None else "")
-        )
+        if error is not None:
+            yield f"quality    is off by {number(error)} on average as a probability" + (
+                f"; {number(mixed)} with half of the views damaged" if mixed is not None else ""
+            )
     if "damage" in document:
         rows = [r for r in document["damage"]["rows"] if r["level"] == "middle"]
         rows.sort(key=lambda row: row["auroc"]["score"])
@@ -121,7 +122,8 @@ def _reference(document: Document) -> Iterator[str]:
         f"reference  cosine {alike['mean_cosine']:.4f} on average, {alike['worst_cosine']:.4f} at "
         f"worst; rank correlation of the score {alike['rank_correlation']:.4f}"
     )
-    for row in found["at_fmr"][-1:]:
+    usual = [row for row in found["at_fmr"] if row["fmr"] == PROMISED_FMR]
+    for row in usual or found["at_fmr"][-1:]:
         yield (
             f"           FNMR at FMR {power(row['fmr'])}: {percent(row['fnmr']['value'])}, "
             f"reference {percent(row['reference_fnmr']['value'])}"

@@ -24,6 +24,8 @@ def power(value: float | None) -> str:
         return NONE
     if value == 0:
         return "0"
+    if value >= 0.1:
+        return f"{value:.2f}"
     digits, exponent = f"{value:.1e}".split("e")
     return f"{digits.removesuffix('.0')}e{int(exponent)}"
 
