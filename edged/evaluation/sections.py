@@ -146,7 +146,9 @@ def _bands(document: Document) -> Html:
             band["people"],
             percent(band["promised"]),
             percent(band["passed"]),
-            f"{percent(band['passed_low'])} to {percent(band['passed_high'])}",
+            NONE
+            if band["passed_low"] is None
+            else f"{percent(band['passed_low'])} to {percent(band['passed_high'])}",
         )
         for band in document["reliability"]["undamaged"]["bands"]
         if band["views"]
