@@ -8,6 +8,8 @@ Needs the `train` extra, npm, and local face photos; see training/README.md.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -16,22 +18,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edged.evaluation import degrade
 from edged.evaluation.degrade import random_degradation
 from training import card, data, manifest, report
 from training.convert import read_base, worst_difference
 from training.download import MTCNN, fetch
+from training.evaluate import non_faces
 from training.export import export
+from training.features import Store, digest
 from training.network import Base, Recogniser
 from training.quantise import quantise
 from training.runner import to_input
-from training.train import Recipe, train, views
+from training.train import DAMAGES, Recipe, Trainer, views
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from torch.nn import Linear
 
     from training.align import Chips
 
 CALIBRATION_FACES = 300
+NON_FACE_EVERY = 4
 LARGEST_PARITY_ERROR = 1e-3
 OUTPUTS = ["embedding", "log_variance"]
 
@@ -65,12 +72,12 @@ def build(source: Path, out: Path, cache: Path, recipe: Recipe) -> None:
     export(base, cache / "base.onnx", ["embedding", "map"])
 
     _say(f"training on {len(training)} photos of {len(np.unique(training.people))} people")
-    head = train(views(cache / "base.onnx", training, recipe), recipe)
+    row = head_row(training, source / "lfw-train", cache, recipe)
 
     _say("exporting and quantising")
     folder = out / "mobilefacenet-rts"
     folder.mkdir(parents=True, exist_ok=True)
-    export(Recogniser(base, head), cache / "float.onnx", OUTPUTS)
+    export(Recogniser(base, row), cache / "float.onnx", OUTPUTS)
     quantise(cache / "float.onnx", folder / "model.onnx", calibration_faces(training, recipe))
 
     _say("calibrating and measuring")
@@ -106,6 +113,24 @@ def convert(path: Path, faces: Chips) -> Base:
     return base
 
 
+def head_row(training: Chips, photos: Path, cache: Path, recipe: Recipe) -> Linear:
+    """Train the head, going on where an interrupted build stopped, and fold it."""
+    store = Store(cache / "base.onnx", cache / "features", features_key(training, recipe))
+    files = [photos / str(file) for file in training.files[::NON_FACE_EVERY]]
+    seen = views(store, training, lambda: non_faces(files, recipe.seed), recipe)
+    head = Trainer(seen, recipe).run(store.place / f"head-{digest(asdict(recipe))}.pt")
+    directions, centre = seen.components.directions, seen.components.centre
+    return head.folded(torch.from_numpy(directions), torch.from_numpy(centre))
+
+
+def features_key(training: Chips, recipe: Recipe) -> dict[str, object]:
+    """What the features of the training views depend on, beside the base."""
+    images = hashlib.sha256(training.images.tobytes()).hexdigest()
+    code = digest([inspect.getsource(degrade), DAMAGES])
+    shape = {"seed": recipe.seed, "variants": recipe.variants, "components": recipe.components}
+    return {"images": images, "damage": code, **shape}
+
+
 def calibration_faces(training: Chips, recipe: Recipe) -> NDArray[np.uint8]:
     """What sets the activation ranges: training faces, one in six of them degraded."""
     rng = np.random.default_rng(recipe.seed)
@@ -120,7 +145,7 @@ def finish(folder: Path, result: report.Report, training: Chips, recipe: Recipe)
     """Write the card, the licences and the manifest beside the network."""
     facts: dict[str, Any] = {
         "data": "LFW-deepfunneled, people outside development with two photos or more, "
-        f"{recipe.degraded_variants} degraded copies of each photo; the base stays frozen",
+        f"{recipe.variants} degraded copies of each photo; the base stays frozen",
         "people": len(np.unique(training.people)),
         "images": len(training),
         "recipe": f"training/ at version {manifest.VERSION}",

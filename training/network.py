@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
 
 MAP_SHAPE = (512, 7, 7)
 EMBEDDING_SIZE = 192
-DEGREES_OF_FREEDOM = 16
+NORM_SHARE = 2.0
 
 
 @dataclass(frozen=True)
@@ -112,35 +111,46 @@ class Add(nn.Module):
 
 
 class RtsHead(nn.Module):
-    """Log variances of Random Temperature Scaling (arXiv 2212.01015), (n, 25088) to (n, dof)."""
+    """Log variances of Random Temperature Scaling (arXiv 2212.01015), (n, dof).
 
-    def __init__(self, dof: int = DEGREES_OF_FREEDOM) -> None:
+    The length of the embedding is doubt that needs no training: a face that the base finds little
+    in gets a short one. So the head starts from `-NORM_SHARE * log(length)`, as if a variance
+    were the inverse square of a length, and learns from the map what to add.
+    """
+
+    def __init__(self, components: int, dof: int) -> None:
         super().__init__()
-        size = math.prod(MAP_SHAPE)
-        self.norm_in = nn.BatchNorm1d(size, affine=False)
-        self.linear = nn.Linear(size, dof)
-        self.norm_out = nn.BatchNorm1d(dof)
+        self.linear = nn.Linear(components, dof)
+        self.norm = nn.BatchNorm1d(dof)
+        self.log_length = nn.BatchNorm1d(1, affine=False)
 
-    def forward(self, features: Tensor) -> Tensor:
-        out: Tensor = self.norm_out(self.linear(self.norm_in(features)))
+    def forward(self, features: Tensor, log_length: Tensor) -> Tensor:
+        """(n, components) and (n,) to (n, dof)."""
+        self.log_length(log_length[:, None])
+        running = _running(self.log_length.running_mean)
+        mean = log_length.mean().detach() if self.training else running
+        out: Tensor = self.norm(self.linear(features)) - NORM_SHARE * (log_length - mean)[:, None]
         return out
 
     @torch.no_grad()
-    def folded(self) -> nn.Linear:
-        """Both norms and the mean over the log variances as one Linear(25088, 1), for inference.
+    def folded(self, directions: Tensor, centre: Tensor) -> nn.Linear:
+        """All that is linear as one Linear(25088, 1), for inference; the length stays outside.
 
-        The mean of log v ranks views as the log of the mean of v does, and costs one row of
-        weights in place of sixteen.
+        The mean over the log variances ranks views as the log of the mean variance does, and
+        costs one row of weights in place of sixteen.
+
+        Args:
+            directions: (25088, components); features are `(map - centre) @ directions`.
+            centre: (25088,).
         """
-        scale_in = (_running(self.norm_in.running_var) + self.norm_in.eps).rsqrt()
-        scale_out = (_running(self.norm_out.running_var) + self.norm_out.eps).rsqrt()
-        scale_out = scale_out * self.norm_out.weight
-        weight = self.linear.weight * scale_in
-        bias = self.linear.bias - weight @ _running(self.norm_in.running_mean)
-        bias = (bias - _running(self.norm_out.running_mean)) * scale_out + self.norm_out.bias
-        linear = nn.Linear(weight.shape[1], 1)
-        linear.weight.copy_((weight * scale_out[:, None]).mean(0, keepdim=True))
-        linear.bias.copy_(bias.mean(0, keepdim=True))
+        scale = (_running(self.norm.running_var) + self.norm.eps).rsqrt() * self.norm.weight
+        weight = (self.linear.weight * scale[:, None]).mean(0)
+        bias = (self.linear.bias - _running(self.norm.running_mean)) * scale + self.norm.bias
+        row = directions @ weight
+        linear = nn.Linear(len(row), 1)
+        linear.weight.copy_(row[None])
+        mean = _running(self.log_length.running_mean)
+        linear.bias.copy_(bias.mean() - centre @ row + NORM_SHARE * mean)
         return linear
 
 
@@ -153,14 +163,16 @@ def _running(statistic: Tensor | None) -> Tensor:
 class Recogniser(nn.Module):
     """What ships: `embedding` (n, 192), not normalised, and `log_variance` (n,)."""
 
-    def __init__(self, base: Base, head: RtsHead) -> None:
+    def __init__(self, base: Base, row: nn.Linear) -> None:
         super().__init__()
         self.base = base
-        self.head = head.folded()
+        self.row = row
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         embedding, feature_map = self.base(image)
-        return embedding, self.head(feature_map.flatten(1)).squeeze(1)
+        length = torch.linalg.vector_norm(embedding, dim=1)
+        doubt = self.row(feature_map.flatten(1)).squeeze(1)
+        return embedding, doubt - NORM_SHARE * torch.log(length)
 
 
 def rts_loss(
@@ -184,3 +196,8 @@ def rts_loss(
     logits = scale * (cosines - margin * target) / temperature[:, None].clamp_min(1e-3)
     pull = (variances - log_variances - 1).mean() / 2
     return functional.cross_entropy(logits, labels) + weight * pull
+
+
+def ranking_loss(surer: Tensor, less_sure: Tensor, gap: Tensor | float) -> Tensor:
+    """How far log variances (n,) of worse views fail to lie `gap` above those of better ones."""
+    return functional.softplus(2 * (surer - less_sure + gap)).mean() / 2

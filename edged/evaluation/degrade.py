@@ -317,7 +317,7 @@ def _middle(kind: Degradation) -> Callable[[Image, np.random.Generator], Image]:
 FIXED = {name: _middle(kind) for name, kind in KINDS.items()}
 
 
-def non_face(rng: np.random.Generator, photo: Image) -> Image:
+def non_face(photo: Image, rng: np.random.Generator) -> Image:
     """What a false detection looks like: a patch from a photo's corner, turned upside down.
 
     Takes a photo (height, width, 3) of 70 px or more a side; returns a chip (112, 112, 3).

@@ -61,4 +61,4 @@ def test_random_damage_draws_from_the_kinds_it_is_given() -> None:
 def test_a_patch_without_a_face_comes_from_the_photo() -> None:
     photo = np.zeros((250, 250, 3), np.uint8)
     photo[..., 1] = 200
-    assert (non_face(np.random.default_rng(1), photo) == [0, 200, 0]).all()
+    assert (non_face(photo, np.random.default_rng(1)) == [0, 200, 0]).all()
