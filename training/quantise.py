@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 # The head: a few thousand weights, nothing to gain in int8, and the score would lose its order.
 # The sums of the residual blocks: float in OpenVINO's fused kernels at no cost in time, and
 # onnxruntime can only take quantisation out again where a tensor has one reader.
-FLOAT = ["Gemm", "MatMul", "Add", "Mul"]
+FLOAT = ["Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "Add", "Mul"]
+# The convolution over the whole last map sums hundreds of errors and costs next to nothing.
+LARGEST_INT8_KERNEL = 3
 
 
 def quantise(source: Path, target: Path, chips: NDArray[np.uint8]) -> None:
@@ -41,11 +43,14 @@ def quantise(source: Path, target: Path, chips: NDArray[np.uint8]) -> None:
     def feed(chip: NDArray[np.uint8]) -> dict[str, Floats]:
         return {"image": to_input(chip)}
 
+    equal = equalise(onnx.load(str(source)), chips)
     model = nncf.quantize(
-        equalise(onnx.load(str(source)), chips),
+        equal,
         nncf.Dataset(list(chips), feed),
         subset_size=len(chips),
-        ignored_scope=nncf.IgnoredScope(types=FLOAT, validate=False),
+        ignored_scope=nncf.IgnoredScope(
+            types=FLOAT, names=_wide_convolutions(equal), validate=False
+        ),
         advanced_parameters=AdvancedQuantizationParameters(
             # NNCF would give the input of a depthwise convolution one scale a channel, which
             # TensorRT refuses; `equalise` has made that unnecessary.
@@ -60,6 +65,12 @@ def quantise(source: Path, target: Path, chips: NDArray[np.uint8]) -> None:
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(target))
     check_zero_points(model)
+
+
+def _wide_convolutions(model: onnx.ModelProto) -> list[str]:
+    sides = {i.name: i.dims[-1] for i in model.graph.initializer if i.dims}
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    return [c.name for c in convolutions if sides[c.input[1]] > LARGEST_INT8_KERNEL]
 
 
 def check_zero_points(model: onnx.ModelProto) -> int:
