@@ -61,6 +61,7 @@ def quantise(
             f"NNCF cannot make this network INT8 ({type(fault).__name__}: {fault}); --float "
             "keeps it as it is"
         ) from fault
+    _sign(model)
     # Tools leave their build's paths and options behind; the file should hold the network only.
     del model.metadata_props[:]
     for node in model.graph.node:
@@ -68,6 +69,32 @@ def quantise(
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(target))
     check_zero_points(model)
+
+
+def _sign(model: Any) -> None:
+    """Make int8 of the uint8 that NNCF takes for activations that are never negative.
+
+    TensorRT takes int8 only. The largest value stays the largest; the step doubles.
+    """
+    helper = extra("onnx").numpy_helper
+    tensors = {item.name: item for item in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type not in ("QuantizeLinear", "DequantizeLinear"):
+            continue
+        zero = helper.to_array(tensors[node.input[2]])
+        if zero.dtype != np.uint8 or zero.any():
+            continue
+        scale = helper.to_array(tensors[node.input[1]]) * np.float32(255 / 127)
+        for place, values in ((1, scale), (2, zero.astype(np.int8))):
+            name = f"{node.input[place]}_signed"
+            if name not in tensors:
+                tensors[name] = helper.from_array(values, name)
+                model.graph.initializer.append(tensors[name])
+            node.input[place] = name
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [item for item in model.graph.initializer if item.name in read]
+    del model.graph.initializer[:], model.graph.value_info[:]
+    model.graph.initializer.extend(kept)
 
 
 def _nncf() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import BundleError
@@ -30,6 +31,7 @@ _BROKEN = (
     ImportError,
     LookupError,
     MemoryError,
+    OSError,  # a seek beyond the end
     RuntimeError,
     TypeError,
     ValueError,
@@ -65,9 +67,11 @@ def _torch(path: Path) -> dict[str, Any]:
     torch = extra("torch")
     _readable(path)
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as fault:
-        raise BundleError(f"{path}: cannot be read: {fault.strerror or fault}") from fault
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore"
+            )  # of old pickles, which are read or refused all the same
+            found = torch.load(path, map_location="cpu", weights_only=True)
     except _BROKEN as fault:
         code = re.search(r"Unsupported (?:global|class|operand)\W+(?:GLOBAL )?([\w.]+)", str(fault))
         if code:
