@@ -9,17 +9,16 @@ import numpy as np
 import onnxruntime as ort
 import openvino as ov
 
+from edged.runtime.onnxruntime import WEIGHTS_ONLY
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 ROUNDS = 30
 CALLS = 10
-# onnxruntime's CPU kernels are faster in float than in int8 on this network, whatever the graph:
-# it takes the int8 weights as constants and leaves the quantisation of activations out.
-ONNXRUNTIME_OPTIONS = {
-    "session.disable_quant_qdq": "1",
-    "session.enable_quant_qdq_cleanup": "1",
+# As the daemon runs it.
+ONNXRUNTIME_OPTIONS = WEIGHTS_ONLY | {
     # Spinning threads would slow whatever runs next in this comparison.
     "session.intra_op.allow_spinning": "0",
 }

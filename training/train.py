@@ -43,7 +43,7 @@ class Recipe:
     """
 
     seed: int = 20250101
-    components: int = 2048
+    components: int = 1024
     dof: int = 16
     margin: float = 0.4
     scale: float = 40.0

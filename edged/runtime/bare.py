@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from edged.runtime.base import vendor
+from edged.runtime.onnxruntime import WEIGHTS_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -64,6 +65,8 @@ def _onnxruntime(network: Path, threads: int, _shape: tuple[int, ...]) -> Callab
     options = module.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    for entry, value in WEIGHTS_ONLY.items():
+        options.add_session_config_entry(entry, value)
     session = module.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
     return lambda array: session.run(None, {name: array})

@@ -53,6 +53,25 @@ class Networks:
             [numpy_helper.from_array(weights, "w")],
         )
 
+    def quantised(self, largest: float) -> Path:
+        """image (1, 1, 4, 4) → a 1×1 convolution by one; activations int8 up to `largest`."""
+        scale = numpy_helper.from_array(np.float32(largest / 127), "scale")
+        one = numpy_helper.from_array(np.float32(1 / 127), "one")
+        zero = numpy_helper.from_array(np.int8(0), "zero")
+        weight = numpy_helper.from_array(np.full((1, 1, 1, 1), 127, np.int8), "weight")
+        return self._save(
+            "quantised",
+            [
+                helper.make_node("QuantizeLinear", ["image", "scale", "zero"], ["q"]),
+                helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["x"]),
+                helper.make_node("DequantizeLinear", ["weight", "one", "zero"], ["w"]),
+                helper.make_node("Conv", ["x", "w"], ["out"]),
+            ],
+            [self._tensor("image", [1, 1, 4, 4])],
+            [self._tensor("out", [1, 1, 4, 4])],
+            [scale, one, zero, weight],
+        )
+
     def two_inputs(self) -> Path:
         return self._save(
             "two_inputs",

@@ -214,3 +214,16 @@ def test_runtimes_agree(networks):
         runner.close()
     for one, other in zip(*answers, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-4)
+
+
+def test_onnxruntime_takes_int8_weights_and_computes_in_float(networks):
+    image = np.full((1, 1, 4, 4), 0.3, np.float32)
+    coarse = networks.quantised(largest=127.0)  # steps of one: int8 activations would say 0
+    answers = {}
+    for name in RUNTIMES:
+        runner = runner_on(name, coarse, ("out",))
+        runner.open()
+        answers[name] = float(runner.run(image)[0].mean())
+        runner.close()
+    assert answers["onnxruntime"] == pytest.approx(0.3)
+    assert answers["openvino"] == 0.0
