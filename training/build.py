@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from edged.bundle.load import load_bundle
 from edged.evaluation import degrade
 from edged.evaluation.degrade import random_degradation
+from edged.importer.runtimes import check_runtimes, write_selftest
 from training import card, data, manifest, report
 from training.convert import read_base, worst_difference
 from training.download import MTCNN, fetch
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 CALIBRATION_FACES = 300
 NON_FACE_EVERY = 4
 LARGEST_PARITY_ERROR = 1e-3
+SELFTEST = "selftest.npz"
 OUTPUTS = ["embedding", "log_variance"]
 
 
@@ -154,7 +157,13 @@ def finish(folder: Path, result: report.Report, training: Chips, recipe: Recipe)
     text = card.write(result, facts, asdict(recipe))
     (folder / "MODEL_CARD.md").write_text(text, encoding="utf-8")
     whole = manifest.recogniser(**result.for_manifest(), training=facts)
-    manifest.write(folder, whole, ["LICENSE-APACHE-2.0.txt", "LICENSE-MIT-ANDROID.txt"])
+    licences = ["LICENSE-APACHE-2.0.txt", "LICENSE-MIT-ANDROID.txt"]
+    (folder / SELFTEST).unlink(missing_ok=True)
+    manifest.write(folder, whole, licences)
+    write_selftest(load_bundle(folder), folder / SELFTEST)
+    manifest.write(folder, whole | {"selftest": SELFTEST}, licences)
+    for runtime, found in check_runtimes(load_bundle(folder), None).items():
+        _say(f"self-test on {runtime}: cosine {found['cosine']:.4f}")
 
 
 def _say(what: str) -> None:
