@@ -173,7 +173,8 @@ def by_people(
     number = {who: n for n, who in enumerate(people)}
     searches = np.bincount([number[who] for who, _ in strangers], minlength=len(people))
     pairs = np.array([(number[who], number[taken]) for who, taken in strangers if taken], int)
-    pairs = pairs.reshape(-1, 2)
+    if not len(pairs):  # whoever is drawn, nothing is seen: that is no bound
+        return Share(0, len(strangers)).bounds
     random = np.random.default_rng(0)
     shares = []
     for _ in range(1000):

@@ -55,4 +55,5 @@ def test_bounds_by_people_are_wider_than_exact_ones_where_one_pair_makes_all_the
     low, high = by_people(searches, people)
     assert low == 0
     assert high > Share(10, 1000).bounds[1]
-    assert by_people([(who, None) for who in people], people) == (0, 0)
+    nobody: list[tuple[str, str | None]] = [(who, None) for who in people]
+    assert by_people(nobody, people) == Share(0, 100).bounds
