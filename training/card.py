@@ -150,7 +150,7 @@ def _matching(report: Report) -> str:
         _text(
             f"Label errors are never removed: {matching.suspects} pairs of people reach the "
             "similarity at FMR 1e-8, and to the eye most are one person under two names or a wrong "
-            "name, some are twins, sisters or small children. They are in every count, which makes "
+            "name, the rest twins and sisters. They are in every count, which makes "
             "the counted rows too strict rather than too lax. Below 1e-5 they would be most of the "
             "count (1e-6 above), so there the table is a tail fitted between "
             f"{low:.0e} and {high:.0e} only: a normal tail (mean {tail['mu']:.4f}, deviation "
