@@ -1,10 +1,10 @@
 # Sourced by the other scripts: one virtual environment for the checkout, made on first use.
-# usage: environment EXTRA,EXTRA…
+# usage: environment EXTRA,EXTRA… [REQUIREMENTS]
 environment() {
-    local root extras=$1 stamp
+    local root extras=$1 pins=${2:-} stamp
     root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
     venv=${EDGED_VENV:-$root/.venv}
-    stamp="$venv/.installed-$(printf '%s %s' "$extras" "$root" | cat - "$root/pyproject.toml" | sha256sum | cut -c1-16)"
+    stamp="$venv/.installed-$(printf '%s %s' "$extras" "$root" | cat - "$root/pyproject.toml" ${pins:+"$root/$pins"} | sha256sum | cut -c1-16)"
     cd "$root" || exit 1
     [ -e "$stamp" ] && return
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -19,7 +19,8 @@ environment() {
         }
     fi
     echo "Installing edged[$extras] (once; a minute or two) …"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check -e ".[$extras]" || exit 1
+    "$venv/bin/pip" install --quiet --disable-pip-version-check \
+        ${pins:+--requirement "$pins"} -e ".[$extras]" || exit 1
     touch "$stamp"
 }
 

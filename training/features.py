@@ -124,5 +124,5 @@ def principal(samples: Floats, count: int) -> tuple[Floats, Floats]:
 def _save(path: Path, **arrays: Floats) -> None:
     """Whole or not at all."""
     part = path.with_suffix(".part.npz")
-    np.savez(part, **arrays)
+    np.savez(part, allow_pickle=False, **arrays)
     part.replace(path)

@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 # The head: a few thousand weights, nothing to gain in int8, and the score would lose its order.
 # The sums of the residual blocks: float in OpenVINO's fused kernels at no cost in time, and
 # onnxruntime can only take quantisation out again where a tensor has one reader.
-FLOAT = ["Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "Add", "Mul"]
+FLOAT = [
+    *("Gemm", "MatMul", "GlobalAveragePool", "ReduceMean", "ReduceL2", "Log", "Sqrt", "Pow"),
+    *("Add", "Sub", "Mul"),
+]
 # The convolution over the whole last map sums hundreds of errors and costs next to nothing.
 LARGEST_INT8_KERNEL = 3
 
