@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edged.errors import BundleError
-from edged.evaluation.comparisons import Impostors, genuine_pairs, impostors, unit
+from edged.evaluation import door
+from edged.evaluation.comparisons import genuine_pairs, unit
 from edged.evaluation.outcomes import MOST_PER_PERSON, all_outcomes
 from edged.evaluation.quality import LEVELS, MINIMUM, choose
-from edged.evaluation.risk import bootstrap, counted, false_match_table, fit_tail, window
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -58,10 +58,10 @@ def calibrate(
     Raises:
         BundleError: the network does not recognise these people, or its score says nothing of
             which comparisons pass; the text has the figures.
-        EvaluationError: see `false_match_rows`.
+        EvaluationError: too few people or comparisons, or the network does not tell people apart.
     """
-    pairs = impostors(clean.embeddings, people, -1.0)
-    rows = false_match_rows(pairs, people)
+    risk = door.measure(clean, people, _SEED)
+    rows = risk.single  # what one photo against another is; the door's table is stricter
     genuine = genuine_pairs(people, MOST_PER_PERSON)
     vectors = unit(clean.embeddings)
     similarities = (vectors[genuine[:, 0]] * vectors[genuine[:, 1]]).sum(1)
@@ -83,7 +83,7 @@ def calibrate(
     return Calibrated(
         similarity={
             "verification": {"same": round(same, 4), "different": round(different, 4)},
-            "false_match": rows,
+            "false_match": risk.rows,
         },
         quality={
             **chosen.as_manifest(),
@@ -98,7 +98,7 @@ def calibrate(
             "data": "the importer's own people, one face a photo",
             "people": len(np.unique(people)),
             "images": len(people),
-            "impostor_comparisons": pairs.count,
+            "impostor_comparisons": risk.photos.count,
             "genuine_comparisons": len(genuine),
             "split": "none: thresholds and quality are fitted on all of them; the network was not "
             "trained here",
@@ -107,22 +107,6 @@ def calibrate(
         error=chosen.error,
         passed=(passed[0], passed[1]),
     )
-
-
-def false_match_rows(pairs: Impostors, people: NDArray[np.str_]) -> list[dict[str, Any]]:
-    """Rows of the manifest's table, those that were counted with their bounds.
-
-    Raises:
-        EvaluationError: too few comparisons, or the network does not tell people apart.
-    """
-    rows: list[dict[str, Any]] = [
-        dict(row) for row in false_match_table(pairs, fit_tail(pairs, window(pairs.count)))
-    ]
-    bounds = bootstrap(pairs, people, counted(pairs), _SEED)
-    for row in rows:
-        if row["basis"] == "measured":
-            row["interval"] = [round(end, 4) for end in bounds[row["fmr"]]]
-    return rows
 
 
 def _at(rows: list[dict[str, Any]], fmr: float) -> float:
