@@ -48,7 +48,7 @@ class Recipe:
     margin: float = 0.4
     scale: float = 40.0
     weight: float = 1.0
-    damage_weight: float = 1.0
+    damage_weight: float = 2.0
     damage_gap: float = 4.0
     turn_weight: float = 0.3
     turn_gap: float = 1.0
