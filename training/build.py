@@ -148,7 +148,7 @@ def finish(folder: Path, result: report.Report, training: Chips, recipe: Recipe)
     """Write the card, the licences and the manifest beside the network."""
     facts: dict[str, Any] = {
         "data": "LFW-deepfunneled, people outside development with two photos or more, "
-        f"{recipe.variants} degraded copies of each photo; the base stays frozen",
+        f"{recipe.variants} degraded copies of each photo",
         "people": len(np.unique(training.people)),
         "images": len(training),
         "recipe": f"training/ at version {manifest.VERSION}",

@@ -13,7 +13,8 @@ from training.download import MOBILEFACENET, MTCNN, NPM_PACKAGE, PYPI_PACKAGE, s
 from training.network import EMBEDDING_SIZE
 
 LICENCES = Path(__file__).parent / "licences"
-VERSION = "1.0.0"
+VERSION = "1.1.0"
+DETECTOR_VERSION = "1.0.0"
 VERIFICATION = {"same": 0.45, "different": 0.35}
 
 MTCNN_NOTES = """\
@@ -45,7 +46,7 @@ def detector() -> dict[str, Any]:
         "schema": 1,
         "kind": "detector",
         "name": "mtcnn",
-        "version": VERSION,
+        "version": DETECTOR_VERSION,
         "networks": {name: source.file for name, source in MTCNN.items()},
         "licences": [
             {

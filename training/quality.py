@@ -38,6 +38,7 @@ class Quality:
     levels: list[Level]
     minimum: list[Level]
     discard: dict[str, dict[float, tuple[int, int]]]
+    discard_frontal: dict[str, dict[float, tuple[int, int]]]
     discard_half_degraded: dict[str, dict[float, float]]
     bands: list[Band]
     kinds: list[Kind]
@@ -48,12 +49,17 @@ def measure(
     chosen: Chosen,
     outcomes: Outcomes,
     undegraded: tuple[Outputs, NDArray[np.str_], float],
+    frontal: NDArray[np.intp],
     measured_bands: list[Band],
     kinds: list[Kind],
     damage: list[dict[str, Any]],
 ) -> Quality:
-    """Put the parts together; `undegraded` is outputs, people and threshold of clean photos."""
+    """Put the parts together; `undegraded` is outputs, people and threshold of clean photos.
+
+    `frontal` are the rows of those that show a frontal face.
+    """
     clean, people, threshold = undegraded
+    ahead, whose = clean.take(frontal), people[frontal]
     return Quality(
         chosen=chosen,
         views=len(outcomes.passed),
@@ -68,6 +74,10 @@ def measure(
         discard={
             "score": discard_curve(clean, people, threshold, clean.log_variance),
             "norm": discard_curve(clean, people, threshold, -clean.norm),
+        },
+        discard_frontal={
+            "score": discard_curve(ahead, whose, threshold, ahead.log_variance),
+            "norm": discard_curve(ahead, whose, threshold, -ahead.norm),
         },
         discard_half_degraded=outcomes.discards(),
         bands=measured_bands,

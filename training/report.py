@@ -87,7 +87,7 @@ class Report:
                 "images": self.matching.images,
                 "impostor_comparisons": self.matching.comparisons,
                 "genuine_comparisons": self.fnmr[0]["tried"],
-                "split": f"false matches: all people, the base is frozen; quality: {data.SPLIT}",
+                "split": f"false matches: all people, whose names the base never learned here; quality: {data.SPLIT}",
             },
         }
 
@@ -133,6 +133,7 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
             chosen,
             outcomes,
             (clean, chips.people, threshold),
+            frontal_rows(chips),
             quality.bands(outcomes, curve, lfw, sets.lfw.people, threshold),
             kinds,
             damage(network, frontal, kinds_clean(chips, clean), seed),
