@@ -84,8 +84,8 @@ def _training(training: dict[str, Any], recipe: dict[str, Any]) -> str:
 {
         _text(
             f"People are split {data.SPLIT}. Every figure below is from development people, except "
-            "the false match table, for which all people are used: whose faces they are is not trained "
-            "on in what makes the embedding."
+            "the false match table, for which all people are used: what makes the "
+            "embedding never learned whose faces they are."
         )
     }"""
 

@@ -87,7 +87,8 @@ class Report:
                 "images": self.matching.images,
                 "impostor_comparisons": self.matching.comparisons,
                 "genuine_comparisons": self.fnmr[0]["tried"],
-                "split": f"false matches: all people, whose names the base never learned here; quality: {data.SPLIT}",
+                "split": "false matches: all people, whose names the base never learned here; "
+                f"quality: {data.SPLIT}",
             },
         }
 
