@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 QUALITY_FMR = 1e-4
 DOOR_FPIR = 0.003
+DAMAGED_EVERY = 2  # sixty times the same photos: half of them will do
 WORST_FNMR_AT_1E_3 = 0.05
 MEANING = (
     "probability that a genuine comparison made with this view passes at FMR 1e-4 between photos "
@@ -194,10 +195,11 @@ def all_kinds(
 def damage(network: Path, frontal: Chips, clean: Outputs, seed: int) -> list[dict[str, Any]]:
     """AUROC of score and norm against clean frontal photos, of each kind and level of damage."""
     rows = []
+    chips = frontal.images[::DAMAGED_EVERY]
     for name in KINDS:
         row: dict[str, Any] = {"kind": name}
         for level, value in LEVELS.items():
-            views = outputs(network, degraded(frontal.images, name, value, seed))
+            views = outputs(network, degraded(chips, name, value, seed))
             row[level] = {
                 "score": auroc(clean.log_variance, views.log_variance),
                 "norm": auroc(-clean.norm, -views.norm),
