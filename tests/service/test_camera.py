@@ -25,7 +25,7 @@ def watchdogs(terminal: Terminal) -> int:
 def test_a_camera_that_vanishes_is_told_once_and_once_when_it_is_back(
     door: Door,
 ) -> None:
-    seq = door.site.seq
+    seq = door.site.event("terminal.started")["seq"]
     door.stage.unplug()
     lost = door.site.event("camera.lost", after=seq)
     assert lost["data"]["reason"]
@@ -36,7 +36,8 @@ def test_a_camera_that_vanishes_is_told_once_and_once_when_it_is_back(
     door.site.event("access.denied", after=seq)
     wait(lambda: door.site.state["degraded"] == {})
     kinds = [event["type"] for event in door.site.events() if event["seq"] > seq]
-    assert kinds == ["camera.lost", "camera.back", "access.denied"]
+    assert kinds[:3] == ["camera.lost", "camera.back", "access.denied"]
+    assert set(kinds[3:]) <= {"access.denied"}  # who goes on standing there is told again
 
 
 def test_a_door_whose_camera_is_absent_at_the_start_can_be_opened_by_the_site(
