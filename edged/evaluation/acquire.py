@@ -93,18 +93,21 @@ def acquire(
     others: list[tuple[int, Reading]] = []
     failures: list[tuple[Path, str]] = []
     shared: list[tuple[Path, Path]] = []
-    first: dict[str, tuple[int, Path]] = {}
+    owners: dict[str, tuple[int, Path]] = {}
+    seen: set[tuple[str, int]] = set()
     for number, (person, path) in enumerate(progress(images, "measuring")):
         reading, other, digest = instrument.read(path)
         if reading.failure:
             failures.append((path, reading.failure))
             continue
-        owner, earlier = first.setdefault(digest, (person, path))
-        if earlier != path and distinct:
-            if owner == person:
+        if distinct:
+            if (digest, person) in seen:
                 failures.append((path, "duplicate"))
                 continue
-            shared.append((earlier, path))
+            seen.add((digest, person))
+            owner, earlier = owners.setdefault(digest, (person, path))
+            if owner != person:
+                shared.append((earlier, path))
         if other is not None and not other.failure:
             others.append((len(rows), other))
         rows.append((number, person, path, reading, digest))

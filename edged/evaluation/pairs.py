@@ -13,8 +13,14 @@ from edged.evaluation.acquire import acquire, acquisition
 from edged.evaluation.comparisons import unit
 from edged.evaluation.document import SCHEMA, plain, protocol
 from edged.evaluation.outputs import agreement
-from edged.evaluation.people import PROMISED_FMR, Case, Found
-from edged.evaluation.rates import Curve, impostors_of, independent, supported
+from edged.evaluation.people import PROMISED_FMR, STRICTEST_FMR, WORST, Case, Found
+from edged.evaluation.rates import (
+    Curve,
+    impostors_of,
+    independent,
+    misses_of_pairs,
+    supported,
+)
 from edged.evaluation.scores import discards
 
 if TYPE_CHECKING:
@@ -24,9 +30,6 @@ if TYPE_CHECKING:
     from edged.evaluation.acquire import Acquired
     from edged.evaluation.files import Pairs
     from edged.evaluation.instrument import Instrument
-
-_WORST = 12
-_STRICTEST_FMR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def measure(instrument: Instrument, pairs: Pairs, seed: int) -> Found:
         | {
             "list": pairs.form,
             "folds": pairs.folds,
-            "bounds": "95 %, as if the pairs were independent",
+            "bounds": "95 %, as if the pairs were independent; where a threshold comes from the "
+            "pairs, it is drawn again with them",
         },
         "acquisition": acquisition(acquired, None)
         | {
@@ -85,14 +89,14 @@ def measure(instrument: Instrument, pairs: Pairs, seed: int) -> Found:
                 "fnmr": _share(genuine < row.similarity),
             }
             for row in manifest.similarity.false_match
-            if row.fmr >= _STRICTEST_FMR
+            if row.fmr >= STRICTEST_FMR
         ],
         "at_fmr": [
             {
                 "fmr": fmr,
                 "similarity": strangers.similarity_at(fmr),
                 "similarity_bounds": None,
-                "fnmr": _share(genuine < strangers.similarity_at(fmr)),
+                "fnmr": misses_of_pairs(genuine, impostor, fmr, seed),
             }
             for fmr in supported(strangers)
         ],
@@ -107,7 +111,7 @@ def measure(instrument: Instrument, pairs: Pairs, seed: int) -> Found:
         "notes": _notes(pairs, int((times > 1).sum()), len(used), len(impostor)),
     }
     if acquired.reference is not None:
-        document["reference"] = _reference(rows, acquired)
+        document["reference"] = _reference(rows, acquired, seed)
     return Found(plain(document), _worst(rows, acquired))
 
 
@@ -185,7 +189,7 @@ def _best_threshold(similarity: NDArray[np.float32], same: NDArray[np.bool_]) ->
     return float(similarity[order[int(np.argmax(right))]])
 
 
-def _reference(rows: _Rows, acquired: Acquired) -> dict[str, Any]:
+def _reference(rows: _Rows, acquired: Acquired, seed: int) -> dict[str, Any]:
     assert acquired.reference is not None  # noqa: S101
     place = np.full(len(acquired.paths), -1)
     place[acquired.both] = np.arange(len(acquired.both))
@@ -203,8 +207,8 @@ def _reference(rows: _Rows, acquired: Acquired) -> dict[str, Any]:
                 "fmr": fmr,
                 "similarity": ours.similarity_at(fmr),
                 "reference_similarity": theirs.similarity_at(fmr),
-                "fnmr": _share(similarity[same] < ours.similarity_at(fmr)),
-                "reference_fnmr": _share(other[same] < theirs.similarity_at(fmr)),
+                "fnmr": misses_of_pairs(similarity[same], similarity[~same], fmr, seed),
+                "reference_fnmr": misses_of_pairs(other[same], other[~same], fmr, seed),
             }
             for fmr in supported(ours)
         ],
@@ -230,9 +234,9 @@ def _worst(rows: _Rows, acquired: Acquired) -> list[Case]:
     cases = []
     for what, of, sign in (("genuine", rows.same, 1), ("impostor", ~rows.same, -1)):
         at = np.flatnonzero(of)
-        for row in at[np.argsort(sign * rows.similarity[at], kind="stable")[:_WORST]]:
+        for row in at[np.argsort(sign * rows.similarity[at], kind="stable")[:WORST]]:
             left, right = rows.views[row]
             cases.append(Case(what, float(rows.similarity[row]), (paths[left], paths[right])))
     quality = acquired.views.quality
-    worst = np.argsort(quality, kind="stable")[:_WORST]
+    worst = np.argsort(quality, kind="stable")[:WORST]
     return cases + [Case("quality", float(quality[at]), (paths[at],)) for at in worst]

@@ -15,9 +15,8 @@ from edged.evaluation.damage import damages
 from edged.evaluation.document import SCHEMA, plain, protocol
 from edged.evaluation.files import shown
 from edged.evaluation.identify import identify
-from edged.evaluation.rates import Curve, Draws, supported
+from edged.evaluation.rates import Curve, Draws, supported, tail_from
 from edged.evaluation.reference import side_by_side
-from edged.evaluation.risk import bootstrap
 from edged.evaluation.scores import discards, passed_shares, reliability
 
 if TYPE_CHECKING:
@@ -35,11 +34,9 @@ if TYPE_CHECKING:
 MOST_PER_PERSON = 10
 PROMISED_FMR = 1e-4  # what the bundles' qualities are promises about
 _FEW_PEOPLE = 30
-_WORST = 12
+WORST = 12
 _MORE_THAN_EXPECTED = 3
-_SAMPLE = 1500
-_TAIL_SHARE = 0.98
-_STRICTEST_FMR = 1e-6
+STRICTEST_FMR = 1e-6
 _GALLERIES = (10, 50, 200, 1000)
 
 
@@ -116,7 +113,10 @@ def measure(instrument: Instrument, people: People, options: Options) -> Found:
     draws = Draws(len(people.names), options.seed)
     faces = unit(views.embeddings)
     genuine = (faces[pairs[:, 0]] * faces[pairs[:, 1]]).sum(1)
-    strangers = impostors(views.embeddings, labels(views), _tail(faces, views.people, manifest))
+    lowest = manifest.similarity.false_match[0].similarity
+    strangers = impostors(
+        views.embeddings, labels(views), min(tail_from(faces, views.people), lowest)
+    )
     promise = similarity_at(PROMISED_FMR, manifest.similarity.risk)
     passed = passed_shares(views.embeddings, np.arange(len(views)), views, promise)
     document = {
@@ -127,7 +127,8 @@ def measure(instrument: Instrument, people: People, options: Options) -> Found:
             "people": len(np.unique(views.people)),
             "genuine": f"every two of a person's first {MOST_PER_PERSON} views",
             "impostor": "every view with every view of every other person",
-            "bounds": "95 %; by drawing people where it says people, else as if independent",
+            "bounds": "95 %; by drawing people where it says people, and with them the thresholds "
+            "that come from them, else as if independent; of a search for the one gallery drawn",
         },
         "acquisition": acquisition(acquired, people.root)
         | {
@@ -173,7 +174,7 @@ def matching(
     curve = Curve(genuine, strangers)
     at = []
     for row in manifest.similarity.false_match:
-        if row.fmr < _STRICTEST_FMR:
+        if row.fmr < STRICTEST_FMR:
             continue
         at.append(
             {
@@ -185,16 +186,16 @@ def matching(
             }
         )
     counted = supported(strangers)
-    ends = bootstrap(strangers, labels(views), counted, 1) if counted else {}
+    redrawn = draws.thresholds(strangers, views.people, counted)
     rounds = []
-    for fmr in counted:
+    for fmr, drawn in zip(counted, redrawn.T, strict=True):
         similarity = strangers.similarity_at(fmr)
         rounds.append(
             {
                 "fmr": fmr,
                 "similarity": similarity,
-                "similarity_bounds": ends[fmr],
-                "fnmr": draws.share(genuine < similarity, owner),
+                "similarity_bounds": np.nanquantile(drawn, [0.025, 0.975]).tolist(),
+                "fnmr": draws.misses(genuine, owner, similarity, drawn),
             }
         )
     return {
@@ -208,17 +209,6 @@ def matching(
         "equal_error": curve.equal_error(),
         "det": curve.points(strangers.count),
     }
-
-
-def _tail(faces: NDArray[np.float32], people: NDArray[np.int64], manifest: Recogniser) -> float:
-    """From where impostors are kept one by one: the closest few in a hundred, by a sample."""
-    rows = np.random.default_rng(0).permutation(len(faces))[:_SAMPLE]
-    found = faces[rows] @ faces[rows].T
-    apart = people[rows][:, None] != people[rows][None]
-    lowest = manifest.similarity.false_match[0].similarity
-    if not apart.any():
-        return lowest
-    return min(float(np.quantile(found[apart], _TAIL_SHARE)), lowest)
 
 
 def _galleries(
@@ -291,12 +281,12 @@ def _worst(
     paths = acquired.paths
     cases = [
         Case("genuine", float(genuine[at]), (paths[pairs[at, 0]], paths[pairs[at, 1]]))
-        for at in np.argsort(genuine, kind="stable")[:_WORST]
+        for at in np.argsort(genuine, kind="stable")[:WORST]
     ]
-    for at in np.argsort(-strangers.similarities, kind="stable")[:_WORST]:
+    for at in np.argsort(-strangers.similarities, kind="stable")[:WORST]:
         left, right = strangers.pairs[at]
         value = float(strangers.similarities[at])
         cases.append(Case("impostor", value, (paths[left], paths[right])))
     quality = acquired.views.quality
-    dimmest = np.argsort(quality, kind="stable")[:_WORST]
+    dimmest = np.argsort(quality, kind="stable")[:WORST]
     return cases + [Case("quality", float(quality[at]), (paths[at],)) for at in dimmest]

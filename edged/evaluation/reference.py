@@ -8,7 +8,7 @@ import numpy as np
 
 from edged.evaluation.comparisons import impostors, unit
 from edged.evaluation.outputs import agreement
-from edged.evaluation.rates import supported
+from edged.evaluation.rates import supported, tail_from
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from edged.evaluation.acquire import Acquired
     from edged.evaluation.comparisons import Impostors
     from edged.evaluation.rates import Draws
-
-_NONE = 2.0  # similarities from here on are kept one by one: none is needed here
 
 
 def side_by_side(
@@ -35,21 +33,25 @@ def side_by_side(
     place[both] = np.arange(len(both))
     kept = pairs[(place[pairs] >= 0).all(1)]
     owner = views.people[kept[:, 0]]
-    names = np.char.zfill(views.people[both].astype(str), 7)
-    others = impostors(reference.embeddings, names, _NONE)
     own, its = unit(views.embeddings), unit(reference.embeddings)
+    people = views.people[both]
+    names = np.char.zfill(people.astype(str), 7)
+    others = impostors(reference.embeddings, names, tail_from(its, people))
     similarity = (own[kept[:, 0]] * own[kept[:, 1]]).sum(1)
     of_reference = (its[place[kept[:, 0]]] * its[place[kept[:, 1]]]).sum(1)
     rows = []
-    for fmr in supported(others):
+    counted = supported(others)
+    drawn = draws.thresholds(strangers, views.people, counted).T
+    its_drawn = draws.thresholds(others, people, counted).T
+    for fmr, our_draws, their_draws in zip(counted, drawn, its_drawn, strict=True):
         ours, theirs = strangers.similarity_at(fmr), others.similarity_at(fmr)
         rows.append(
             {
                 "fmr": fmr,
                 "similarity": ours,
                 "reference_similarity": theirs,
-                "fnmr": draws.share(similarity < ours, owner),
-                "reference_fnmr": draws.share(of_reference < theirs, owner),
+                "fnmr": draws.misses(similarity, owner, ours, our_draws),
+                "reference_fnmr": draws.misses(of_reference, owner, theirs, their_draws),
             }
         )
     return {

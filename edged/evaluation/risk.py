@@ -202,21 +202,6 @@ def draws(people: int, seed: int, number: int = DRAWS) -> Iterator[NDArray[np.in
         yield np.bincount(rng.integers(0, people, people), minlength=people)
 
 
-def bootstrap(
-    impostors: Impostors, people: NDArray[np.str_], fmrs: list[float], seed: int
-) -> dict[float, tuple[float, float]]:
-    """95 % intervals of the similarity at each FMR, drawing people, not comparisons."""
-    names = np.unique(people)
-    again = Resampled.of(impostors, names, people)
-    found: dict[float, list[float]] = {f: [] for f in fmrs}
-    for weight in draws(len(names), seed):
-        counts = again.counts(weight)
-        for f in fmrs:
-            found[f].append(counts.similarity_at(f))
-    ends = {f: np.quantile(d, [0.025, 0.975]) for f, d in found.items()}
-    return {f: (float(low), float(high)) for f, (low, high) in ends.items()}
-
-
 def threshold(table: list[dict[str, object]], people: int, fpir: float) -> float:
     """Similarity threshold of a door: FMR* = 1 - (1 - FPIR)^(1/N), log-interpolated."""
     fmr = -np.expm1(np.log1p(-fpir) / people)

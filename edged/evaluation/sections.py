@@ -75,7 +75,7 @@ def matching(document: Document) -> list[Html]:
         parts.append(
             table(
                 "At the false match rates that the counts support (30 false matches or more), "
-                "with thresholds from these people. The FNMR's bounds take the threshold as given.",
+                "with thresholds from these comparisons, which the bounds draw again with them.",
                 ("FMR", "similarity", "95 %", "FNMR", "95 %", "counted"),
                 rounds,
             )
@@ -230,7 +230,9 @@ def search(document: Document) -> list[Html]:
         element(
             "p",
             "People enrolled as the door enrols them, everybody's other photos searched one by "
-            "one, strangers among them. A door that fuses several frames does better.",
+            "one, strangers among them. The bounds draw who is searched; they hold the one gallery "
+            "that was drawn fixed, and other galleries differ by more: --seed draws another. A "
+            "door that fuses several frames does better.",
         ),
         figure(
             plots.identification(document),

@@ -29,7 +29,7 @@ def full(tmp_path_factory):
     people = crowd.crowd(tmp_path_factory.mktemp("few"), people=5, photos=3)
     out = tmp_path_factory.mktemp("out")
     files = ["--json", str(out / "r.json"), "--report", str(out / "r.html")]
-    more = ["--reference", str(find_network()), "--gallery", "3", "--gallery", "4"]
+    more = ["--reference", str(find_network()), "--gallery", "3", "--gallery", "5"]
     assert main(["eval", "people", str(people), "--aligned", "--quick", *files, *more]) == 0
     return json.loads((out / "r.json").read_text()), (out / "r.html").read_text(), out
 
@@ -70,7 +70,7 @@ def test_every_figure_has_its_counts_and_the_protocol_is_stated(full):
     assert document["acquisition"]["failure_to_acquire"]["trials"] == 15
     assert {row["kind"] for row in document["damage"]["rows"]} >= {"blur", "dark", "occluded"}
     assert [found["gallery"] for found in document["identification"]] == [3]
-    assert any(note.startswith("no gallery of 4: too few") for note in document["notes"])
+    assert any(note.startswith("no gallery of 5: too few") for note in document["notes"])
     assert any("too few" in note for note in document["notes"])
 
 
@@ -163,6 +163,44 @@ def test_one_file_in_two_peoples_folders_is_told(edged, tmp_path):
     found = edged("eval", "people", root, *QUICK, "--json").json
     assert found["acquisition"]["same_file_of_two_people"] == [["p00/x.png", "p01/0.png"]]
     assert "two people's folders" in " ".join(found["notes"])
+
+
+def test_a_second_copy_is_none_of_a_person_wherever_the_first_lies(edged, tmp_path):
+    root = crowd.crowd(tmp_path / "people", people=3, photos=3)
+    for name in ("p01/x.png", "p01/y.png"):
+        (root / name).write_bytes((root / "p00" / "0.png").read_bytes())
+    found = edged("eval", "people", root, *QUICK, "--json").json
+    got = found["acquisition"]
+    assert got["failures"] == [{"file": "p01/y.png", "reason": "duplicate"}]
+    assert got["same_file_of_two_people"] == [["p00/0.png", "p01/x.png"]]
+    assert found["comparisons"]["genuine"] == 3 + 6 + 3
+
+
+def test_the_seed_draws_the_bounds_of_every_similarity(tmp_path):
+    from edged.bundle.load import find_bundle, load_bundle
+    from edged.evaluation.people import matching
+    from edged.evaluation.rates import Draws
+    from tests.evaluation.test_rates import genuine_pairs, impostors, labels, measured, unit
+
+    manifest = load_bundle(find_bundle("mobilefacenet-rts")).recogniser
+    views = measured(noise=1.5)
+    pairs = genuine_pairs(labels(views), 10)
+    faces = unit(views.embeddings)
+    genuine = (faces[pairs[:, 0]] * faces[pairs[:, 1]]).sum(1)
+    strangers = impostors(views.embeddings, labels(views))
+    first, again, other = (
+        matching(genuine, pairs, strangers, views, manifest, Draws(40, seed))["at_fmr"][0]
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first["similarity"] == other["similarity"]
+    assert first["similarity_bounds"] != other["similarity_bounds"]
+
+
+def test_the_page_says_that_the_bounds_are_of_one_gallery(full):
+    document, html, _ = full
+    assert "hold the one gallery that was drawn fixed" in Page(html).text
+    assert "for the one gallery drawn" in document["protocol"]["bounds"]
 
 
 def test_photos_are_detected_and_those_without_a_face_counted(edged, tmp_path):

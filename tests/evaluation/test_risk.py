@@ -77,21 +77,6 @@ def test_a_table_always_rises_and_ends_before_one() -> None:
         risk.rising([(1e-2, 0.999, "measured"), (1e-3, 1.0, "measured")])
 
 
-def test_bounds_cover_the_truth_and_are_wider_by_people_than_by_comparisons() -> None:
-    truth_of = []
-    for seed in range(8):
-        outputs, people = faces(60, 4, seed, size=32)
-        found = impostors(outputs.embeddings, people)
-        truth_of.append((found.similarity_at(1e-2), risk.bootstrap(found, people, [1e-2], 1)[1e-2]))
-    middle = float(np.mean([similarity for similarity, _ in truth_of]))
-    covered = [low <= middle <= high for _, (low, high) in truth_of]
-    assert sum(covered) >= 6
-    for similarity, (low, high) in truth_of:
-        assert low <= similarity <= high
-        independent = 2 * 1.96 * 0.1 / np.sqrt(1e-2 * 28_320) * 0.05
-        assert high - low > independent
-
-
 def test_everybody_drawn_once_counts_what_was_counted() -> None:
     outputs, people = faces(20, 3)
     found = impostors(outputs.embeddings, people, 0.0)
