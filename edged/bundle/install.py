@@ -36,9 +36,9 @@ class Change:
 
 
 def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) -> Change:
-    """Copy a bundle into the store, put it in force and try it; the one before is kept.
+    """Copy a bundle into the store, try the copy and put it in force; the one before is kept.
 
-    Whatever goes wrong, what was in force is in force again and nothing stays behind.
+    What was not tried is never in force. Whatever goes wrong, nothing changes and the copy goes.
 
     Args:
         source: the bundle's folder; links in it are refused.
@@ -59,17 +59,14 @@ def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) ->
         before = current or _shipped(name)
         if current is not None and _content(current.folder) == _content(source):
             return Change(current, current, changed=False)
-        old = _pointer(shelf)
         try:
             folder = shelf.copy(source, _files(bundle), bundle.manifest.version)
-            copied = load_bundle(folder, trust)
-            if copied.identity != bundle.identity:
-                raise BundleError(f"{source}: changed while it was copied; try again")
             try:
-                shelf.write(InForce(current=folder.name, previous=kept))
+                copied = _copy_of(bundle, folder, trust)
                 trial(copied)
+                shelf.write(InForce(current=folder.name, previous=kept))
             except BaseException:
-                shelf.write(old)
+                shelf.discard(folder)
                 raise
         finally:
             shelf.prune()
@@ -132,11 +129,11 @@ def _loaded(folder: Path, trust: Trust) -> Bundle | None:
         return None
 
 
-def _pointer(shelf: Shelf) -> InForce | None:
-    try:
-        return shelf.read()
-    except BundleError:  # damaged: nothing was in force by it, and it is replaced now
-        return None
+def _copy_of(bundle: Bundle, folder: Path, trust: Trust) -> Bundle:
+    copied = load_bundle(folder, trust)
+    if copied.manifest != bundle.manifest:
+        raise BundleError(f"{bundle.folder}: changed while it was copied; try again")
+    return copied
 
 
 def _files(bundle: Bundle) -> list[str]:

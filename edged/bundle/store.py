@@ -6,6 +6,9 @@
     <store>/<name>/1.1.0-x3k9…/       a bundle; never changed once it is in force
     <store>/<name>/1.0.0-p0q2…/       the one before; what is in neither place is rubbish
 
+Rubbish goes at the next change, unless a process holds it: a terminal opens again after a fault
+what it opened at its start, whatever is in force by then.
+
 The small file is replaced in one step, and that is the whole switch: whatever happens on the way,
 either the old bundles or the new ones are in force. Nothing in the store is trusted; a bundle is
 judged like any other each time it is loaded.
@@ -109,6 +112,23 @@ def writing(path: Path) -> Iterator[None]:
         raise StorageError(f"{fault.filename or path}: {fault.strerror}") from fault
 
 
+def hold(folder: Path) -> int:
+    """Keep a bundle's folder from being pruned while the returned descriptor is open.
+
+    Raises:
+        BundleError: it has gone, or is just being removed.
+    """
+    number = -1
+    try:
+        number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        fcntl.flock(number, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as fault:
+        if number >= 0:
+            os.close(number)
+        raise BundleError(f"{folder}: cannot be kept open: {fault.strerror}") from fault
+    return number
+
+
 class Shelf:
     """One name's place in the store. Change it only while the store is `locked`."""
 
@@ -137,11 +157,15 @@ class Shelf:
             path.unlink(missing_ok=True)
         else:
             number, draft = tempfile.mkstemp(prefix=".draft-", dir=self.folder)
-            with os.fdopen(number, "wb") as file:
-                file.write(value.model_dump_json().encode() + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            Path(draft).replace(path)
+            try:
+                with os.fdopen(number, "wb") as file:
+                    file.write(value.model_dump_json().encode() + b"\n")
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(draft).replace(path)
+            except BaseException:
+                _remove(Path(draft))
+                raise
         _sync(self.folder)
 
     def copy(self, source: Path, files: Iterable[str], version: str) -> Path:
@@ -166,8 +190,16 @@ class Shelf:
             raise
         return folder
 
+    def discard(self, folder: Path) -> None:
+        """Remove one folder, unless it is in force."""
+        with suppress(BundleError):
+            found = self.read()
+            if found and found.current == folder.name:
+                return
+        _remove(folder)
+
     def prune(self) -> None:
-        """Remove what is not in force and was not before."""
+        """Remove what is not in force, was not before and nobody holds."""
         try:
             found = self.read()
         except EdgedError:  # when it does not say what is in force, nothing is rubbish
@@ -175,7 +207,7 @@ class Shelf:
         kept = {_POINTER, found.current, found.previous} if found else {_POINTER}
         with suppress(OSError):
             for path in self.folder.iterdir():
-                if path.name not in kept:
+                if path.name not in kept and not _held(path):
                     _remove(path)
             if not found:
                 self.folder.rmdir()
@@ -212,6 +244,23 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(reader, writer, _CHUNK_BYTES)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+def _held(path: Path) -> bool:
+    """Who takes hold of it from now on finds that it has gone, at the latest as it is opened."""
+    try:
+        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(number)
+    return False
 
 
 def _remove(path: Path) -> None:

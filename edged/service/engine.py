@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from math import dist, isfinite
 from typing import TYPE_CHECKING, Self, TypeVar
+from weakref import finalize
 
 import cv2
 
 from edged.bundle import selftest
 from edged.bundle.choose import open_first
 from edged.bundle.network import open_network
+from edged.bundle.store import hold
 from edged.decision.policy import similarity_at
 from edged.errors import NoUsableFace
 from edged.runtime.choose import open_runner
@@ -62,7 +65,7 @@ class Engine:
     """Bundles, runners, detector and embedder for one set of settings.
 
     What was opened once is what is opened again, whatever was installed meanwhile: index and
-    policy were made for it.
+    policy were made for it. So its folders are held until the engine itself goes.
 
     Raises on `open`: BundleError, RuntimeFault.
 
@@ -84,6 +87,7 @@ class Engine:
         self.passed_over: list[str] = []
         self.selftest: selftest.Outcome | None = None
         self._opened: dict[str, str] = {}
+        self._holds: dict[str, Callable[[], object]] = {}
         self._runners: dict[str, Runner] = {}
 
     def __enter__(self) -> Self:
@@ -92,6 +96,8 @@ class Engine:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+        while self._holds:
+            self._holds.popitem()[1]()
 
     def open(self) -> None:
         """Verify the bundles, compile the networks and run each once, so that they are warm."""
@@ -195,10 +201,25 @@ class Engine:
     def _first(self, name: str, use: Callable[[Bundle], T]) -> tuple[Bundle, T]:
         """The bundle that was opened before, or the best of this name that works."""
         known = self._opened.get(name, name)
-        (bundle, used), passed_over = open_first(known, self._model, lambda b: (b, use(b)))
+        (bundle, used), passed_over = open_first(
+            known, self._model, lambda b: (b, self._held(name, b, use))
+        )
         self._opened[name] = str(bundle.folder)
         self.passed_over += passed_over
         return bundle, used
+
+    def _held(self, name: str, bundle: Bundle, use: Callable[[Bundle], T]) -> T:
+        """Use a bundle whose folder nobody prunes from now on."""
+        number = hold(bundle.folder)
+        try:
+            used = use(bundle)
+        except BaseException:
+            os.close(number)
+            raise
+        before = self._holds.get(name, lambda: None)
+        self._holds[name] = finalize(self, os.close, number)
+        before()
+        return used
 
     def _open_cascade(self, bundle: Bundle) -> dict[str, Runner]:
         files = bundle.detector.networks.model_dump()

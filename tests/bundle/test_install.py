@@ -14,7 +14,7 @@ import pytest
 from edged.bundle.install import install, rollback
 from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.network import open_network
-from edged.bundle.store import names
+from edged.bundle.store import hold, names
 from edged.bundle.trust import Trust
 from edged.config.schema import Model
 from edged.errors import BundleError, DiskFull, EdgedError, RuntimeFault, StorageError
@@ -126,6 +126,37 @@ def test_a_damaged_record_is_told_and_mended_by_an_installation(written, newer, 
     assert folders(settings) == ["1.3.0", "in"]
 
 
+def test_a_trial_that_fails_takes_nothing_away_where_the_record_is_damaged(
+    written, newer, key, settings
+):
+    def fail(bundle):
+        raise RuntimeFault("no such device")
+
+    there = install(written.sign(key).folder, settings, trial).bundle.folder
+    record = settings.store / "tiny" / "in-force.json"
+    record.write_text("{")
+    with pytest.raises(RuntimeFault):
+        install(newer.sign(key).folder, settings, fail)
+    assert record.read_text() == "{"
+    assert set(record.parent.iterdir()) == {record, there}
+
+
+def test_what_a_process_holds_is_pruned_when_it_lets_go(written, newer, key, settings):
+    held = install(written.sign(key).folder, settings, trial).bundle.folder
+    number = hold(held)
+    for version in "1.3.0", "1.4.0":
+        newer.set("version", version)
+        install(newer.sign(key).folder, settings, trial)
+    rollback("tiny", settings, trial)
+    load_bundle(held)
+    assert folders(settings) == ["1.2.3", "1.3.0", "in"]
+    os.close(number)
+    install(newer.folder, settings, trial)
+    assert folders(settings) == ["1.3.0", "1.4.0", "in"]
+    with pytest.raises(BundleError, match="cannot be kept open"):
+        hold(held)
+
+
 # What is refused leaves everything as it was.
 
 
@@ -191,7 +222,8 @@ def test_a_network_that_does_not_load_is_taken_back(newer, key, settings, standi
 
 def test_an_interrupted_trial_is_taken_back(newer, key, settings, standing):
     def interrupt(bundle):
-        assert in_force(settings) == bundle.manifest.version == "1.3.0"  # tried where it will run
+        assert bundle.folder.parent == settings.store / "tiny"  # tried where it will run
+        assert (bundle.manifest.version, in_force(settings)) == ("1.3.0", "1.2.3")
         raise KeyboardInterrupt("now")
 
     refused(newer.sign(key), settings, KeyboardInterrupt, "now", interrupt)

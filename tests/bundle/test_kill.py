@@ -61,6 +61,24 @@ print(step)
 """
 
 
+def test_killed_in_the_trial_the_old_one_is_in_force(written, newer, key, settings):
+    install(written.sign(key).folder, settings, lambda _: None)
+    code = (
+        "import os, sys; from pathlib import Path; from edged.bundle.install import install;"
+        "from edged.config.schema import Model; store, key, source = sys.argv[1:];"
+        "install(Path(source), Model(store=store, trusted_keys=(key,)),"
+        "        lambda _: os.kill(os.getpid(), 9))"
+    )
+    argv = [settings.store, settings.trusted_keys[0], newer.sign(key).folder]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *map(str, argv)], check=False, cwd=Path(__file__).parents[2]
+    )
+    assert ran.returncode == -9
+    assert find_bundle("tiny", settings.store).name.startswith("1.2.3-")
+    install(newer.folder, settings, lambda _: None)
+    assert len(list((settings.store / "tiny").iterdir())) == 3  # both bundles and the record
+
+
 @pytest.mark.parametrize(
     ("action", "old", "new"), [("install", "1.2.3", "1.3.0"), ("rollback", "1.2.3", "1.1.0")]
 )

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from edged.bundle import selftest
-from edged.bundle.install import install
+from edged.bundle.install import install, rollback
 from edged.bundle.load import load_bundle
 from edged.bundle.sign import create_keys, read_private_key, write_signature
 from edged.config.schema import Model, Vision
@@ -172,6 +172,22 @@ def test_a_terminal_reopens_what_it_opened_whatever_is_installed_meanwhile(setti
     engine.close()
 
 
+def test_a_terminal_reopens_what_it_opened_although_it_was_rolled_back_and_replaced(settings, made):
+    ran = install(made("1.5.0"), settings, untried).bundle
+    engine = Engine(settings, Vision())
+    engine.open()
+    rollback(NAME, settings, untried)
+    for version in "1.6.0", "1.7.0":
+        install(made(version), settings, untried)
+        engine.close()
+        engine.open()
+        assert engine.identity == ran.identity
+    engine.close()
+    del engine
+    install(made("1.8.0"), settings, untried)
+    assert not ran.folder.exists()
+
+
 def test_a_door_starts_on_what_stands_in_and_says_so(
     settings, made, open_door: Callable[..., Door]
 ):
@@ -179,5 +195,5 @@ def test_a_door_starts_on_what_stands_in_and_says_so(
     model = {"store": str(settings.store), "trusted_keys": [str(settings.trusted_keys[0])]}
     door = open_door(model=model)
     wait(lambda: "self-test failed" in door.site.state.get("degraded", {}).get("model", ""))
-    assert door.site.state["model"].startswith(f"{NAME}@1.0.0#")
+    assert door.site.state["model"] == load_bundle(shared("models") / NAME).identity
     assert "stands in for it" in door.terminal.log
