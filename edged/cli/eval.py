@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import ExitStack
 from importlib.util import find_spec
@@ -106,12 +107,12 @@ def _common(form: argparse.ArgumentParser, what: str) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Check everything that can be checked, measure, write and tell."""
-    _needs(args)
     output.as_json = args.json == _STDOUT
+    _needs(args)
     from edged.evaluation.output import writable, write
 
     files = [path for path in (args.json, args.report) if path not in (None, _STDOUT)]
-    if len(files) == 2 and files[0].resolve() == files[1].resolve():
+    if len(files) == 2 and len({os.path.realpath(f) for f in files}) == 1:
         raise BadUsage("--json and --report name the same file")
     for path in files:
         writable(path)

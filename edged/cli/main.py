@@ -102,6 +102,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # whoever read what we write has gone, as `head` does
         return FAILED
+    except OSError as fault:  # a net: a command that expects one says what to do about it
+        where = "" if fault.filename is None else f"{os.fsdecode(fault.filename)}: "
+        output.fault(f"{where}{fault.strerror or fault}", "failed")
+        return FAILED
 
 
 def entry_point() -> None:

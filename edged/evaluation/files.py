@@ -6,6 +6,7 @@ import csv
 import io
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST_PROBLEMS = 20
 _LONGEST_LIST = 50_000_000
+_FORM = "expected LFW's pairs.txt, or lines of path,path,same (1 or 0)"
+_NUMBER = re.compile(r"\s*\d{1,9}\s*")
 _SAME = {"1": True, "true": True, "yes": True, "same": True}
 _DIFFERENT = {"0": False, "false": False, "no": False, "different": False}
 _ANSWERS = _SAME | _DIFFERENT
@@ -58,12 +61,12 @@ def find_people(root: Path) -> People:
     Raises:
         EvaluationError: no such folder, one that cannot be read, or fewer than two people.
     """
-    if not root.is_dir():
+    if not _is_folder(root):
         raise EvaluationError(f"{shown(root)}: no such folder; expected one folder a person in it")
     found = People(root)
     seen = {_identity(root)}
     for entry in _entries(root):
-        if not entry.is_dir():
+        if not _is_folder(entry):
             if entry.suffix.lower() in SUFFIXES:
                 found.outside += 1
             else:
@@ -88,12 +91,19 @@ def _images(folder: Path, found: People, seen: set[tuple[int, int]]) -> Iterator
         return
     seen.add(identity)
     for entry in _entries(folder):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _images(entry, found, seen)
         elif entry.suffix.lower() in SUFFIXES:
             yield entry
         else:
             found.ignored += 1
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as fault:  # it lies in a folder that lists its files and opens none
+        raise EvaluationError(f"{shown(path)}: cannot be read: {fault.strerror}") from fault
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -149,7 +159,9 @@ def read_pairs(path: Path, root: Path | None) -> Pairs:
     """
     text = _text(path)
     base = path.parent if root is None else root
-    if not base.is_dir():
+    if not text.strip():
+        raise EvaluationError(f"{shown(path)}: the file is empty; {_FORM}")
+    if not _is_folder(base):
         raise EvaluationError(f"{shown(base)}: no such folder")
     problems: list[str] = []
     head = text.split("\n", 1)[0]
@@ -176,6 +188,8 @@ def read_pairs(path: Path, root: Path | None) -> Pairs:
 
 def _text(path: Path) -> str:
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise EvaluationError(f"{shown(path)}: not a file; {_FORM}")
         with path.open("rb") as file:
             data = file.read(_LONGEST_LIST + 1)
     except OSError as fault:
@@ -183,7 +197,7 @@ def _text(path: Path) -> str:
     if len(data) > _LONGEST_LIST:
         raise EvaluationError(f"{shown(path)}: over {_LONGEST_LIST} bytes; that is no list")
     if b"\0" in data:
-        raise EvaluationError(f"{shown(path)}: not a text; expected a list of pairs")
+        raise EvaluationError(f"{shown(path)}: not a text; {_FORM}")
     text = data.decode("utf-8-sig", "surrogateescape")  # file names need not be UTF-8
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
@@ -191,6 +205,9 @@ def _text(path: Path) -> str:
 def _lfw(text: str, root: Path, pairs: Pairs, problems: list[str]) -> list[_Line]:
     """``name 1 2`` is one person's first and second image, ``name 1 other 3`` two people's."""
     first, *rest = text.split("\n")
+    if not all(_NUMBER.fullmatch(number) for number in first.split()):
+        problems.append("line 1: promises more pairs than a list can hold")
+        return []
     sizes = [int(number) for number in first.split()]
     pairs.folds = sizes[0] if len(sizes) == 2 else 1
     half = sizes[-1]
@@ -200,10 +217,10 @@ def _lfw(text: str, root: Path, pairs: Pairs, problems: list[str]) -> list[_Line
         if not line.strip():
             continue
         fold = len(lines) // (2 * half) if half else 0
-        if len(parts) == 3 and parts[1].isdecimal() and parts[2].strip().isdecimal():
+        if len(parts) == 3 and all(_NUMBER.fullmatch(parts[k]) for k in (1, 2)):
             left, right = (_lfw_file(root, parts[0], n) for n in parts[1:])
             lines.append(_Line(number, left, right, True, fold))
-        elif len(parts) == 4 and parts[1].isdecimal() and parts[3].strip().isdecimal():
+        elif len(parts) == 4 and all(_NUMBER.fullmatch(parts[k]) for k in (1, 3)):
             left, right = _lfw_file(root, *parts[:2]), _lfw_file(root, *parts[2:])
             lines.append(_Line(number, left, right, False, fold))
         else:
@@ -216,7 +233,7 @@ def _lfw(text: str, root: Path, pairs: Pairs, problems: list[str]) -> list[_Line
 def _lfw_file(root: Path, name: str, number: str) -> Path:
     stem = root / name / f"{name}_{int(number):04d}"
     there = (stem.with_name(stem.name + suffix) for suffix in sorted(SUFFIXES))
-    return next((path for path in there if path.is_file()), stem.with_name(stem.name + ".jpg"))
+    return next((path for path in there if not _wrong(path)), stem.with_name(stem.name + ".jpg"))
 
 
 def _csv(text: str, root: Path, problems: list[str]) -> list[_Line]:
@@ -243,16 +260,25 @@ def _heads(parts: list[str], root: Path) -> bool:
     """Whether a first line names the columns; "same" would be an answer, too."""
     word = parts[2].strip().lower()
     told = word in _ANSWERS and word != "same"
-    return not told and not any((root / part.strip()).is_file() for part in parts[:2])
+    return not told and not any(not _wrong(root / part.strip()) for part in parts[:2])
+
+
+def _wrong(path: Path) -> str:
+    """Why a path leads to no file; "" where it does."""
+    try:
+        return "" if path.is_file() else "no such file"
+    except OSError as fault:
+        return f"cannot be read, {str(fault.strerror).lower()}"
 
 
 def _collect(lines: list[_Line], pairs: Pairs, problems: list[str]) -> None:
     numbers: dict[Path, int] = {}
     known: dict[tuple[int, int], bool] = {}
     for line in lines:
-        missing = [path for path in (line.left, line.right) if not path.is_file()]
-        problems += [f"line {line.number}: no such file: {shown(path)}" for path in missing]
-        if missing:
+        wrong = [(path, _wrong(path)) for path in (line.left, line.right)]
+        found = [f"line {line.number}: {why}: {shown(path)}" for path, why in wrong if why]
+        problems += found
+        if found:
             continue
         if line.left == line.right:
             problems.append(f"line {line.number}: compares a file with itself")

@@ -14,9 +14,9 @@ _FULL = 28  # ENOSPC
 
 def writable(path: Path) -> None:
     """Raises EvaluationError unless a file of this name can be written."""
-    if path.is_dir():
-        raise EvaluationError(f"{shown(path)}: is a folder; name a file")
     try:
+        if path.is_dir():
+            raise EvaluationError(f"{shown(path)}: is a folder; name a file")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".edged-"):
             pass
     except OSError as fault:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
@@ -165,3 +166,16 @@ def test_an_interrupt_ends_with_130_and_says_nothing(tmp_path):
     finally:
         os.close(writer)
     assert (process.returncode, out, err) == (130, b"", b"")
+
+
+def test_a_fault_of_the_disk_that_nobody_expected_is_one_line_and_one(edged, monkeypatch):
+    def fails(*_):
+        raise PermissionError(errno.EACCES, "Permission denied", "/locked/key")
+
+    monkeypatch.setattr("edged.cli.extract.run", fails)
+    ran = edged("extract", PORTRAIT)
+    assert (ran.code, ran.out, ran.err) == (1, "", "edged: /locked/key: Permission denied\n")
+    told = edged("extract", PORTRAIT, "--json")
+    assert (told.code, told.err) == (1, "")
+    assert told.json["error"] == "failed"
+    assert told.json["text"] == "/locked/key: Permission denied"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import string
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from edged.errors import EvaluationError
 from edged.evaluation.files import find_people, read_pairs, shown
+from edged.evaluation.output import writable
 from tests.evaluation import crowd
 
 GREY = np.full((8, 8, 3), 128, np.uint8)
@@ -155,7 +158,15 @@ def test_a_repeated_pair_counts_once_either_way_round(folder):
         (["anna/1.png,ben/1.png,1", "ben/1.png,anna/1.png,0"], "line 2: says the contrary"),
         (["anna/1.png,ben/1.png,0"], "0 pairs of the same person and 1 of different"),
         (["ben/1.png,ben/2.png,1"], "1 pairs of the same person and 0 of different"),
-        ([""], "0 pairs of the same person and 0"),
+        ([""], r"the file is empty; expected .* path,path,same"),
+        (["a,b,same"], "0 pairs of the same person and 0"),
+        ([f"{'x' * 300},ben/1.png,1"], "line 1: cannot be read, file name too long: .*xxx"),
+        (["1", f"{'x' * 300}\t1\t2"], "line 2: cannot be read, file name too long"),
+        (["9" * 5000], "line 1: promises more pairs"),
+        (["1 " + "9" * 5000], "line 1: promises more pairs"),
+        (["1", f"ben\t1\t{'9' * 5000}"], "line 2: expected NAME N N"),
+        (["1", f"ben\t1\tanna\t{'9' * 5000}"], "line 2: expected NAME N N"),
+        (["\u00b2"], "line 1: expected path,path,same"),
         (["2\t2", "ben\t1\t2"], "line 2: no such file"),
         (["5", "what is this"], "line 2: expected NAME N N"),
         (['"anna/1.png,ben/1.png,1'], "unexpected end of data"),
@@ -180,6 +191,26 @@ def test_a_list_that_is_no_text_is_refused(tmp_path, data):
     (tmp_path / "list").write_bytes(data)
     with pytest.raises(EvaluationError, match="not a text"):
         read_pairs(tmp_path / "list", None)
+
+
+def test_a_pipe_is_no_list_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "list")
+    with pytest.raises(EvaluationError, match="not a file"):
+        read_pairs(tmp_path / "list", None)
+
+
+class Closed(type(Path())):
+    """A folder that may be listed and not entered; as root no permission would do that."""
+
+    def stat(self, *, follow_symlinks=True):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(self))
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tmp_path):
+    with pytest.raises(EvaluationError, match=r"people: cannot be read: Permission denied"):
+        find_people(Closed(tmp_path / "people"))
+    with pytest.raises(EvaluationError, match=r"r\.html: cannot be written: Permission denied"):
+        writable(Closed(tmp_path / "r.html"))
 
 
 def test_a_list_or_a_root_that_is_missing_is_refused(folder):

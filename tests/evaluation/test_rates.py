@@ -157,18 +157,18 @@ def test_bounds_of_a_similarity_cover_the_truth_and_follow_the_seed():
 
 def test_listed_pairs_draw_their_threshold_again_too():
     rng = np.random.default_rng(2)
-    genuine = rng.normal(0.4, 0.1, 1000).astype(np.float32)
+    genuine = rng.normal(0.35, 0.1, 1000).astype(np.float32)
     others = rng.normal(0.0, 0.1, 3000).astype(np.float32)
-    found = misses_of_pairs(genuine, others, 1e-2, seed=1)
-    threshold = impostors_of(others).similarity_at(1e-2)
+    found = misses_of_pairs(genuine, others, 1e-3, seed=1)
+    threshold = impostors_of(others).similarity_at(1e-3)
     fixed = independent(int((genuine < threshold).sum()), 1000)
     assert (found.events, found.bounds) == (fixed.events, "independent")
     brute = []
     for _ in range(400):
-        drawn = impostors_of(rng.choice(others, 3000)).similarity_at(1e-2)
+        drawn = impostors_of(rng.choice(others, 3000)).similarity_at(1e-3)
         brute.append((rng.choice(genuine, 1000) < drawn).mean())
     low, high = np.quantile(brute, [0.025, 0.975])
-    assert (found.low, found.high) == pytest.approx((low, high), abs=0.004)
+    assert (found.low, found.high) == pytest.approx((low, high), abs=0.02)
     assert found.high > fixed.high
 
 
