@@ -69,6 +69,11 @@ def add(actions: Any) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Import, and tell what was measured."""
+    from edged.importer.extras import missing, official
+
+    _check(args, official(args.file))
+    if lacking := missing(args.file, int8=not args.float):
+        raise BadUsage(f"{', '.join(lacking)} not installed; pip install 'edged[import]'")
     from edged.importer.foreign import Preprocessing
     from edged.importer.run import Request
     from edged.importer.run import run as run_import
@@ -93,7 +98,6 @@ def run(args: argparse.Namespace, output: Output) -> int:
         uncertainty=args.uncertainty,
         preprocessing=Preprocessing(**{k: v for k, v in given.items() if v is not None}),
     )
-    _check(args, request.official)
     done = run_import(request, lambda step: output.say(f"{step} …"))
     output.result(
         {"identity": done.identity, "folder": str(done.folder), **done.measured.as_dict()},

@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import EdgedError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def official(file: Path) -> bool:
+    """Whether a file holds the published RTS weights, by its name: everything but ONNX does."""
+    return file.suffix.lower() != ".onnx"
+
+
+def missing(file: Path, *, int8: bool) -> list[str]:
+    """The packages that importing this file takes and that are not installed."""
+    needed = ["scipy", "onnx"]
+    if official(file):
+        needed += ["torch", *(["safetensors"] if file.suffix == ".safetensors" else [])]
+    if int8:
+        needed += ["nncf", "onnxruntime"]
+    return [name for name in needed if find_spec(name) is None]
 
 
 def extra(name: str) -> Any:

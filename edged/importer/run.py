@@ -19,7 +19,7 @@ from edged.importer import measure
 from edged.importer.bundle import new_folder, refuse_existing, sha256, write_manifest
 from edged.importer.calibration import calibrate
 from edged.importer.card import Measured, write_card
-from edged.importer.extras import extra
+from edged.importer.extras import extra, official
 from edged.importer.faces import read_faces, template
 from edged.importer.foreign import Network, Preprocessing, read_foreign
 from edged.importer.quantise import quantise
@@ -72,7 +72,7 @@ class Request:
     @property
     def official(self) -> bool:
         """Whether the file holds the published RTS weights."""
-        return self.file.suffix.lower() != ".onnx"
+        return official(self.file)
 
 
 @dataclass(frozen=True, slots=True)

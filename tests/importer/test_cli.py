@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -53,6 +55,31 @@ def test_options_of_the_other_kind_of_file_are_refused(edged, tmp_path):
     code, _, err = edged("a.onnx", "--calibration", tmp_path, *WORDS, "--head", "plus")
     assert code == 2
     assert "--head: not for an ONNX network" in err
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "told"),
+    [
+        ("a.onnx", ["--float"], "scipy, onnx not installed"),
+        ("a.onnx", [], "scipy, onnx, nncf, onnxruntime not installed"),
+        ("a.pt", ["--float"], "scipy, onnx, torch not installed"),
+        ("a.safetensors", [], "scipy, onnx, torch, safetensors, nncf, onnxruntime not installed"),
+    ],
+)
+def test_without_the_libraries_it_says_what_to_install(tmp_path, file, options, told):
+    """In a process that has none of them, where any import of one fails."""
+    names = ["scipy", "onnx", "torch", "safetensors", "nncf", "onnxruntime"]
+    code = (
+        f"import sys; sys.modules |= dict.fromkeys({names!r}); "
+        "from edged.cli.main import main; sys.exit(main(sys.argv[1:]))"
+    )
+    argv = ["model", "import", file, "--calibration", ".", *WORDS, *options]
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *argv],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr == f"edged: {told}; pip install 'edged[import]'\n"
 
 
 def test_a_refusal_is_one_document_too(edged, tmp_path):
