@@ -50,14 +50,21 @@ def _problems(path: Path, bundle: Bundle) -> list[str]:
         model = onnx.load_model(path, load_external_data=False)
     except Exception as fault:  # noqa: BLE001  # protobuf's errors have no common ground
         return [f"is no ONNX network: {fault}"]
-    graphs = list(_graphs(model.graph))
-    nodes = [node for graph in graphs for node in graph.node]
-    problems = [*_operators(model, nodes), *_external(onnx, graphs, nodes)]
+    problems = refused(model)
     if not problems:  # constants that lie elsewhere cannot be looked at
-        problems += _zero_points(onnx, graphs, nodes)
+        graphs = list(_graphs(model.graph))
+        problems += _zero_points(onnx, graphs, [node for graph in graphs for node in graph.node])
     if isinstance(bundle.manifest, Recogniser):
         problems += _shape(model.graph)
     return problems
+
+
+def refused(model: Any) -> list[str]:
+    """Why not every runtime reads a network (``onnx.ModelProto``), quantised or not: its opset,
+    operators of its own, weights in other files."""
+    graphs = list(_graphs(model.graph))
+    nodes = [node for graph in graphs for node in graph.node]
+    return [*_operators(model, nodes), *_external(graphs, nodes)]
 
 
 def _graphs(graph: Any) -> Iterator[Any]:
@@ -66,7 +73,7 @@ def _graphs(graph: Any) -> Iterator[Any]:
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (attribute.g, *attribute.graphs):
-                if inner.node or inner.initializer:
+                if inner.ByteSize():
                     yield from _graphs(inner)
 
 
@@ -84,13 +91,19 @@ def _operators(model: Any, nodes: list[Any]) -> list[str]:
     return problems
 
 
-def _external(onnx: Any, graphs: list[Any], nodes: list[Any]) -> list[str]:
+def _external(graphs: list[Any], nodes: list[Any]) -> list[str]:
+    attributes = [attribute for node in nodes for attribute in node.attribute]
     tensors = [tensor for graph in graphs for tensor in graph.initializer]
-    tensors += [a.t for node in nodes for a in node.attribute if a.HasField("t")]
-    elsewhere = onnx.TensorProto.EXTERNAL
-    if any(t.data_location == elsewhere or t.external_data for t in tensors):
-        return ["keeps weights in another file; save it as one file"]
-    return []
+    sparse = [tensor for graph in graphs for tensor in graph.sparse_initializer]
+    for attribute in attributes:
+        tensors += [attribute.t, *attribute.tensors]
+        sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+    tensors += [part for tensor in sparse for part in (tensor.values, tensor.indices)]
+    outside = [t.name for t in tensors if t.data_location == t.EXTERNAL or t.external_data]
+    if not outside:
+        return []
+    way = "onnx.save(onnx.load(FILE), ONE, save_as_external_data=False)"
+    return [f"keeps weights in another file ({outside[0]}, …); save it as one file: {way}"]
 
 
 def _zero_points(onnx: Any, graphs: list[Any], nodes: list[Any]) -> list[str]:

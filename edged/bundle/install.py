@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from edged.bundle.inspect import can_inspect, inspect
 from edged.bundle.load import load_bundle, shipped
 from edged.bundle.read import MANIFEST_NAME, manifest_bytes
 from edged.bundle.sign import SIGNATURE_NAME
@@ -35,7 +36,9 @@ class Change:
     changed: bool = True
 
 
-def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) -> Change:
+def install(
+    source: Path, settings: Model, trial: Callable[[Bundle], object], *, older: bool = False
+) -> Change:
     """Copy a bundle into the store, try the copy and put it in force; the one before is kept.
 
     What was not tried is never in force. Whatever goes wrong, nothing changes and the copy goes.
@@ -44,14 +47,18 @@ def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) ->
         source: the bundle's folder; links in it are refused.
         settings: whose store and trust count.
         trial: runs the bundle as the terminal will; raises what ends the installation.
+        older: than the one in force is accepted as well.
 
     Raises:
-        BundleError: the bundle is not whole, not trusted or does not pass the trial.
+        BundleError: the bundle is not whole, not trusted, older, does not pass the trial or,
+            where onnx is installed, holds a network that some runtime refuses.
         RuntimeFault: the runtime refuses it.
         DiskFull, StorageError: the store cannot be written, or somebody else is at work in it.
     """
     trust = Trust.of(settings)
     bundle = load_bundle(source, trust)
+    if can_inspect():
+        inspect(bundle)
     name = bundle.manifest.name
     with locked(settings.store), writing(settings.store):
         shelf = Shelf(settings.store, name)
@@ -59,6 +66,12 @@ def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) ->
         before = current or _shipped(name)
         if current is not None and _content(current.folder) == _content(source):
             return Change(current, current, changed=False)
+        if before is not None and is_older(bundle, before) and not older:
+            raise BundleError(
+                f"{source}: is version {bundle.manifest.version}, older than the "
+                f"{before.manifest.version} that is in force; it may lack what was mended since. "
+                "Give --older to install it all the same"
+            )
         try:
             folder = shelf.copy(source, _files(bundle), bundle.manifest.version)
             try:
@@ -71,6 +84,18 @@ def install(source: Path, settings: Model, trial: Callable[[Bundle], object]) ->
         finally:
             shelf.prune()
     return Change(copied, before)
+
+
+def is_older(bundle: Bundle, than: Bundle) -> bool:
+    """By their versions, as semantic versioning orders them."""
+    return _rank(bundle.manifest.version) < _rank(than.manifest.version)
+
+
+def _rank(version: str) -> tuple[Any, ...]:
+    core, _, early = version.partition("+")[0].partition("-")
+    numbers = tuple(int(part) for part in core.split(".")[:3])
+    parts = [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in early.split(".")]
+    return numbers, not early, parts
 
 
 def rollback(name: str, settings: Model, trial: Callable[[Bundle], object]) -> Change:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edged.bundle.manifest import Detector, Recogniser
 from edged.bundle.read import MANIFEST_NAME, manifest_bytes, parse_manifest
-from edged.bundle.sign import SIGNATURE_NAME
+from edged.bundle.sign import DRAFT_NAME, SIGNATURE_NAME
 from edged.bundle.store import installed
 from edged.errors import BundleError
 from edged.resources import shared
 
 if TYPE_CHECKING:
     from edged.bundle.trust import Trust
+
+_TEXTS = (".md", ".txt")  # the card and the licences
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +28,9 @@ class Bundle:
     Attributes:
         folder: where it lies.
         manifest: a `Recogniser` or a `Detector`.
-        identity: ``name@version#`` and twelve hex digits over the network files: what a
-            template is stored with, so that templates of two networks are never compared.
+        identity: ``name@version#`` and twelve hex digits over the networks, their input, their
+            output and every file beside them that is no text: what a template is stored with,
+            so that templates of two networks are never compared.
         origin: why it is trusted, in a few words; empty when nobody asked.
     """
 
@@ -34,6 +38,11 @@ class Bundle:
     manifest: Recogniser | Detector
     identity: str
     origin: str = ""
+
+    @property
+    def digest(self) -> str:
+        """The identity's last part: equal where the same network sees and gives the same."""
+        return self.identity.rpartition("#")[2]
 
     @property
     def networks(self) -> dict[str, Path]:
@@ -84,8 +93,11 @@ def shipped_names() -> list[str]:
 
 def _folder(name: str | Path) -> Path:
     folder = Path(name)
-    if str(name) and folder.is_dir():
-        return folder
+    try:
+        if str(name) and folder.is_dir():
+            return folder
+    except OSError as fault:
+        raise BundleError(f"{name}: cannot be read: {fault.strerror}") from fault
     raise BundleError(
         f"no model bundle {str(name)!r}: expected the path of a folder, one that was installed "
         f"(`edged model list`) or one of those that ship with edged "
@@ -102,9 +114,17 @@ def load_bundle(folder: Path, trust: Trust | None = None) -> Bundle:
             that make or describe one, never for one that decides at a door.
 
     Raises:
-        BundleError: the manifest is not usable, a file is missing, altered or not listed, or
-            the bundle is not trusted; one line for each problem, naming file and field.
+        BundleError: the manifest is not usable, a file is missing, altered or not listed, the
+            folder cannot be read, or the bundle is not trusted; one line for each problem,
+            naming file and field.
     """
+    try:
+        return _load(folder, trust)
+    except OSError as fault:
+        raise BundleError(f"{folder}: cannot be read: {fault.strerror}") from fault
+
+
+def _load(folder: Path, trust: Trust | None) -> Bundle:
     if not folder.is_dir():
         raise BundleError(f"{folder}: no such folder; expected a model bundle")
     content = manifest_bytes(folder / MANIFEST_NAME)
@@ -122,15 +142,30 @@ def load_bundle(folder: Path, trust: Trust | None = None) -> Bundle:
             problems.append(str(fault))
     if problems:
         raise BundleError("\n".join(problems))
-    digest = hashlib.sha256()
-    for _, name in sorted(manifest.network_files.items()):
-        digest.update((folder / name).read_bytes())
-    identity = f"{manifest.name}@{manifest.version}#{digest.hexdigest()[:12]}"
+    identity = f"{manifest.name}@{manifest.version}#{_digest(manifest)}"
     return Bundle(folder, manifest, identity, origin)
 
 
+def _digest(manifest: Recogniser | Detector) -> str:
+    """Of all that makes an embedding what it is: the networks, what else they may read, and what
+    goes in and comes out. Texts and the self-test may change without it."""
+    networks = manifest.network_files
+    aside = {*networks.values(), getattr(manifest, "selftest", None)}
+    facts = {
+        **manifest.model_dump(mode="json", include={"input", "alignment", "outputs"}),
+        "networks": {role: manifest.files[name] for role, name in networks.items()},
+        "beside": {
+            name: digest
+            for name, digest in manifest.files.items()
+            if name not in aside and not name.endswith(_TEXTS)
+        },
+    }
+    text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def _unlisted(folder: Path, manifest: Recogniser | Detector) -> list[str]:
-    present = {path.name for path in folder.iterdir()} - {MANIFEST_NAME, SIGNATURE_NAME}
+    present = {path.name for path in folder.iterdir()} - {MANIFEST_NAME, SIGNATURE_NAME, DRAFT_NAME}
     return [
         f"{folder / MANIFEST_NAME}: files: {name} lies in the folder and is not listed"
         for name in sorted(present - manifest.files.keys())

@@ -42,7 +42,7 @@ Text = Annotated[str, Field(min_length=1, max_length=4000)]
 FileName = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_plain_name)]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
-Version = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+([-+.][0-9A-Za-z.-]+)?$")]
+Version = Annotated[str, Field(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+([-+.][0-9A-Za-z.-]+)?$")]
 Landmark = tuple[Positive, Positive]
 
 

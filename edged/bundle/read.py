@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -70,15 +73,28 @@ def manifest_bytes(path: Path) -> bytes:
         BundleError: it cannot be read, or is too large for a manifest.
     """
     try:
-        if path.exists() and not path.is_file():
-            raise BundleError(f"{path}: (file): not a plain file")
-        with path.open("rb") as file:
-            content = file.read(_LARGEST + 1)
+        content = plain_bytes(path, _LARGEST + 1)
     except OSError as fault:
         raise BundleError(f"{path}: (file): cannot be read: {fault.strerror}") from fault
     if len(content) > _LARGEST:
         raise BundleError(f"{path}: (file): larger than {_LARGEST} bytes; not a manifest")
     return content
+
+
+def plain_bytes(path: Path, most: int) -> bytes:
+    """The first bytes of a plain file; a named pipe is not waited for.
+
+    Raises:
+        OSError: it cannot be read, or is something else.
+    """
+    number = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(number).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file", str(path))
+        with open(number, "rb", closefd=False) as file:
+            return file.read(most)
+    finally:
+        os.close(number)
 
 
 def parse_manifest(content: bytes, path: Path) -> Recogniser | Detector:

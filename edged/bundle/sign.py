@@ -13,8 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import jwt
@@ -30,15 +28,19 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from jwt.utils import base64url_encode
 
-from edged.bundle.read import MANIFEST_NAME, manifest_bytes
+from edged.bundle.read import MANIFEST_NAME, manifest_bytes, plain_bytes
 from edged.errors import BundleError, KeyUnavailable
 from edged.vault.files import placed
 from edged.vault.keys import read_private
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 SIGNATURE_NAME = "manifest.sig"
+DRAFT_NAME = f".{SIGNATURE_NAME}.draft"
+"""What a signing that was cut off leaves behind: nobody reads it, no bundle is refused for it."""
+
 _LARGEST = 4096
 _HEADER = {"alg": "EdDSA", "b64": False, "crit": ["b64"], "typ": "edged-bundle+jws"}
 _KEY_ID = r"[A-Za-z0-9_-]{43}"
@@ -67,14 +69,13 @@ def write_signature(folder: Path, key: Ed25519PrivateKey) -> Path:
     Raises:
         BundleError: the manifest cannot be read, or the signature not be written.
     """
-    path = folder / SIGNATURE_NAME
+    path, draft = folder / SIGNATURE_NAME, folder / DRAFT_NAME
     text = make_signature(manifest_bytes(folder / MANIFEST_NAME), key)
     try:
-        # within the folder only under its final name: what is not listed there is refused
-        with TemporaryDirectory(dir=folder.resolve().parent, prefix=".edged-") as place:
-            draft = Path(place) / SIGNATURE_NAME
-            draft.write_text(text, encoding="ascii")
-            draft.replace(path)
+        draft.unlink(missing_ok=True)
+        with draft.open("x", encoding="ascii") as file:  # x: no link is followed
+            file.write(text)
+        draft.replace(path)
     except OSError as fault:
         raise BundleError(f"{path}: cannot be written: {fault.strerror}") from fault
     return path
@@ -118,8 +119,7 @@ def read_public_key(path: Path) -> Ed25519PublicKey:
         BundleError: there is no such file, or no such key in it.
     """
     try:
-        with path.open("rb") as file:
-            pem = file.read(_LARGEST)
+        pem = plain_bytes(path, _LARGEST)
     except OSError as fault:
         raise BundleError(f"public key {path}: cannot be read: {fault.strerror}") from fault
     try:
@@ -163,6 +163,8 @@ def create_keys(path: Path) -> tuple[Path, str]:
     Raises:
         KeyUnavailable: one of the files exists (it is left as it is) or cannot be written.
     """
+    if not path.name or path.name == "..":
+        raise KeyUnavailable(f"signing key {path}: is a folder; give the name of a file in it")
     key = Ed25519PrivateKey.generate()
     public = path.with_name(f"{path.name}.pub")
     private_pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
@@ -171,9 +173,9 @@ def create_keys(path: Path) -> tuple[Path, str]:
         f"signing key {path} or {public.name} exists already and is never replaced; "
         "use it, or choose another name"
     )
-    if path.exists() or public.exists():
-        raise taken
     try:
+        if path.exists() or public.exists():
+            raise taken
         with placed(public) as known, placed(path) as secret:  # the last one gets its name first
             secret.write_bytes(private_pem)
             known.write_bytes(public_pem)

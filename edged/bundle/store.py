@@ -81,9 +81,10 @@ def locked(store: Path) -> Iterator[None]:
     """Nobody else changes the store meanwhile; it is made where it is missing.
 
     Raises:
-        StorageError: somebody else does, or it cannot be made.
+        StorageError: somebody else does, it cannot be made, or it is not this user's.
     """
     with writing(store):
+        _make_sure_it_is_ours(store)
         _make(store)
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
         number = os.open(store / ".lock", flags, 0o600)
@@ -220,6 +221,18 @@ class Shelf:
                 f"{self.folder}: the bundle needs {need:,} bytes and {free:,} are free; "
                 "what was in force still is; free some"
             )
+
+
+def _make_sure_it_is_ours(store: Path) -> None:
+    """Whatever is copied belongs to whoever copies it and is for nobody else to read; root can
+    write everywhere, so where the store is still to be made its place counts for root."""
+    there = next(path for path in (store, *store.absolute().parents) if path.exists())
+    owner, me = there.stat().st_uid, os.geteuid()
+    if owner != me and (there == store or me == 0):
+        raise StorageError(
+            f"{store}: belongs to uid {owner} and this is uid {me}, whose files the service could "
+            "not read; run it as the service's user: sudo edged-as-service model …"
+        )
 
 
 def _make(folder: Path) -> None:

@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from edged.bundle.read import plain_bytes
 from edged.bundle.sign import SIGNATURE_NAME, key_id, read_public_key, signer
 from edged.errors import BundleError
 from edged.resources import shared
@@ -75,9 +76,8 @@ class Trust:
 
 def _read(path: Path) -> bytes:
     try:
-        if not path.is_file():
-            raise BundleError("the bundle is not signed")
-        with path.open("rb") as file:
-            return file.read(10_000)
+        return plain_bytes(path, 10_000)
+    except FileNotFoundError as fault:
+        raise BundleError("the bundle is not signed") from fault
     except OSError as fault:
         raise BundleError(f"{SIGNATURE_NAME} cannot be read: {fault.strerror}") from fault

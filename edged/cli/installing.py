@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.bundle.install import install, rollback
+from edged.bundle.install import install, is_older, rollback
 from edged.bundle.load import load_bundle, shipped, shipped_names
 from edged.bundle.store import installed, names
 from edged.bundle.trust import Trust
 from edged.cli.output import add_config, add_json, model_settings
+from edged.cli.signing import some_path
 from edged.errors import BundleError
 from edged.service.trial import try_out
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
 
     from edged.bundle.install import Change
     from edged.cli.output import Output
@@ -26,7 +27,10 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     action = actions.add_parser(
         "install", help="put a bundle in force; the one before is kept, and returns if it fails"
     )
-    action.add_argument("folder", type=Path, metavar="DIR", help="the bundle's folder")
+    action.add_argument("folder", type=some_path, metavar="DIR", help="the bundle's folder")
+    action.add_argument(
+        "--older", action="store_true", help="also one that is older than the one in force"
+    )
     add_config(action, required=True)
     add_json(action)
     action.set_defaults(run=put)
@@ -42,9 +46,14 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 
 
 def put(args: argparse.Namespace, output: Output) -> int:
-    """Verify, copy, put in force, try; the running terminal takes it at its next start."""
+    """Verify, copy, try, put in force; the running terminal takes it at its next start."""
     settings, limits = model_settings(args)
-    change = install(args.folder, settings, lambda bundle: try_out(bundle, settings, limits))
+    change = install(
+        args.folder,
+        settings,
+        lambda bundle: try_out(bundle, settings, limits),
+        older=args.older,
+    )
     if change.changed:
         first = f"{change.bundle.identity} is in force"
     else:
@@ -56,7 +65,7 @@ def put(args: argparse.Namespace, output: Output) -> int:
 def back(args: argparse.Namespace, output: Output) -> int:
     """Return to the one before, or to the one that ships."""
     settings, limits = model_settings(args)
-    name = args.name or settings.bundle
+    name = settings.bundle if args.name is None else args.name
     change = rollback(name, settings, lambda bundle: try_out(bundle, settings, limits))
     _tell(change, settings, output, f"{change.bundle.identity} is in force again")
     return 0
@@ -65,7 +74,10 @@ def back(args: argparse.Namespace, output: Output) -> int:
 def _tell(change: Change, settings: Model, output: Output, first: str) -> None:
     bundle, before = change.bundle, change.before
     renewed = before is not None and before.identity != bundle.identity
+    older = before is not None and is_older(bundle, before)
     shown = [first, f"  {bundle.origin}", f"  in {bundle.folder}"]
+    if older and before is not None:
+        shown.append(f"it is OLDER than {before.identity}, which was in force")
     if change.changed:
         shown += _consequences(change, settings)
     told = {
@@ -73,6 +85,7 @@ def _tell(change: Change, settings: Model, output: Output, first: str) -> None:
         "before": before and before.identity,
         "changed": change.changed,
         "identity_changed": renewed,
+        "older": older,
         "origin": bundle.origin,
         "folder": str(bundle.folder),
     }
@@ -93,9 +106,11 @@ def _consequences(change: Change, settings: Model) -> list[str]:
             return shown
         replaced = before.identity
     if recogniser:
+        same = before is not None and before.digest == change.bundle.digest
+        what = "the version changes, the network does not" if same else "THE NETWORK CHANGES"
         shown.append(
-            f"THE NETWORK CHANGES: who was enrolled with {replaced} is not recognised by this "
-            "one until enrolled again with it"
+            f"{what}: who was enrolled with {replaced} is not recognised by this one until "
+            "enrolled again with it"
         )
     return shown
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from edged.bundle.manifest import Recogniser
     from edged.bundle.selftest import Outcome
     from edged.cli.output import Output
+    from edged.config.schema import Model
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -50,7 +51,7 @@ def add(command: argparse.ArgumentParser) -> None:
 def info(args: argparse.Namespace, output: Output) -> int:
     """What the manifest says, and the door's thresholds that follow from it."""
     settings, _ = model_settings(args)
-    bundle = load_bundle(find_bundle(args.bundle or settings.bundle, settings.store))
+    bundle = load_bundle(find_bundle(_name(args, settings), settings.store))
     manifest = bundle.recogniser
     thresholds = {
         profile: {str(people): round(threshold(manifest, profile, people), 4) for people in _SIZES}
@@ -93,7 +94,9 @@ def verify(args: argparse.Namespace, output: Output) -> int:
     settings, limits = model_settings(args)
     keys = (*settings.trusted_keys, *args.key)
     settings = settings.model_copy(update={"trusted_keys": keys})
-    folder = find_bundle(args.bundle or settings.bundle, settings.store)
+    name = _name(args, settings)
+    folder = find_bundle(name, settings.store)
+    namesake = _namesake(name, folder)
     bundle = load_bundle(folder, Trust.of(settings))
     inspected = can_inspect()
     if inspected:
@@ -102,6 +105,8 @@ def verify(args: argparse.Namespace, output: Output) -> int:
     ran, test = trial.ran, trial.selftest
     told = {
         "identity": bundle.identity,
+        "folder": str(folder),
+        "namesake": namesake and str(namesake),
         "ok": True,
         "origin": bundle.origin,
         "runtime": ran.runtime,
@@ -114,6 +119,8 @@ def verify(args: argparse.Namespace, output: Output) -> int:
     }
     shown = [
         f"{bundle.identity} is whole and runs",
+        f"  in {folder}",
+        *([f"  NOT the folder {name} here; for that: ./{name}"] if namesake else []),
         f"  {bundle.origin}",
         f"  {ran.runtime} {ran.version} on {ran.device}",
         f"  {_of_selftest(test)}",
@@ -123,6 +130,17 @@ def verify(args: argparse.Namespace, output: Output) -> int:
     ]
     output.result(told, shown)
     return 0
+
+
+def _name(args: argparse.Namespace, settings: Model) -> str:
+    """What was asked for, an empty name too: it is none, and not the configured one."""
+    return str(settings.bundle if args.bundle is None else args.bundle)
+
+
+def _namesake(name: str, folder: Path) -> Path | None:
+    """A folder here that the name could mean as well."""
+    here = Path(name).absolute()
+    return here if here.is_dir() and here.resolve() != folder.resolve() else None
 
 
 def _of_selftest(test: Outcome | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +11,29 @@ from edged.bundle.sign import create_keys, key_id, read_private_key, write_signa
 from edged.cli.output import add_json
 
 if TYPE_CHECKING:
-    import argparse
-
     from edged.cli.output import Output
 
 
 def add(actions: argparse._SubParsersAction[Any]) -> None:
     """The actions and their arguments."""
     action = actions.add_parser("keygen", help="make a key pair to sign bundles with")
-    action.add_argument("key", type=Path, metavar="FILE", help="becomes the private key")
+    action.add_argument("key", type=some_path, metavar="FILE", help="becomes the private key")
     add_json(action)
     action.set_defaults(run=keygen)
     action = actions.add_parser("sign", help="sign a bundle's manifest")
-    action.add_argument("folder", type=Path, metavar="DIR", help="the bundle's folder")
+    action.add_argument("folder", type=some_path, metavar="DIR", help="the bundle's folder")
     action.add_argument(
         "--key", type=Path, metavar="FILE", required=True, help="private key (PEM, mode 0600)"
     )
     add_json(action)
     action.set_defaults(run=sign)
+
+
+def some_path(text: str) -> Path:
+    """A path as an argument; an empty one would be the folder one happens to be in."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path")
+    return Path(text)
 
 
 def keygen(args: argparse.Namespace, output: Output) -> int:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import os
+import re
 import resource
 import shutil
 import subprocess
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from edged.bundle.install import install, rollback
+from edged.bundle.inspect import can_inspect
+from edged.bundle.install import install, is_older, rollback
 from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.network import open_network
 from edged.bundle.store import hold, names
@@ -216,7 +220,7 @@ def test_a_network_that_does_not_load_is_taken_back(newer, key, settings, standi
     (newer.folder / "model.onnx").write_bytes(b"\x08\x08" + b"x" * 99)
     newer.digest_files()
     newer.sign(key)
-    refused(newer, settings, RuntimeFault, r"model\.onnx: ")
+    refused(newer, settings, BundleError if can_inspect() else RuntimeFault, r"model\.onnx: ")
     standing()
 
 
@@ -332,3 +336,65 @@ def test_every_fault_is_one_of_ours(newer, key, settings, standing, tmp_path):
         with pytest.raises(EdgedError):
             install(source, settings, trial)
     standing()
+
+
+def test_what_is_older_is_installed_only_on_request(written, newer, key, settings):
+    install(newer.sign(key).folder, settings, trial)
+    written.sign(key)
+    with pytest.raises(BundleError, match=r"version 1\.2\.3, older than the 1\.3\.0 .*--older"):
+        install(written.folder, settings, trial)
+    assert in_force(settings) == "1.3.0"
+    assert folders(settings) == ["1.3.0", "in"]
+    change = install(written.folder, settings, trial, older=True)
+    assert is_older(change.bundle, change.before)
+    assert in_force(settings) == "1.2.3"
+
+
+def test_what_is_older_than_what_ships_is_refused_too(settings, tmp_path):
+    settings = settings.model_copy(update={"allow_unsigned": ("mtcnn",)})
+    copy = shutil.copytree(shared("models") / "mtcnn", tmp_path / "copy")
+    manifest = copy / "manifest.yaml"
+    manifest.write_text(re.sub(r"(?m)^version: .*$", "version: 0.0.1", manifest.read_text()))
+    with pytest.raises(BundleError, match=r"version 0\.0\.1, older than"):
+        install(copy, settings, lambda _: None)
+
+
+def test_versions_are_ordered_as_semantic_versioning_orders_them(written):
+    order = ["1.0.0-1", "1.0.0-9", "1.0.0-10", "1.0.0-a", "1.0.0-a.1", "1.0.0-b", "1.0.0"]
+    order += ["1.0.1+b-a", "1.9.9", "1.10.0", "10.0.0"]
+    bundles = []
+    for version in order:
+        written.set("version", version)
+        bundles.append(load_bundle(written.folder))
+    for one, other in itertools.product(range(len(order)), repeat=2):
+        assert is_older(bundles[one], bundles[other]) == (one < other)
+
+
+def test_weights_in_another_file_are_refused_where_onnx_is_installed(written, key, settings):
+    onnx = pytest.importorskip("onnx", reason="onnx looks into networks")
+    path = written.folder / "model.onnx"
+    model = onnx.load(path)
+    onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    written.digest_files()
+    with pytest.raises(BundleError, match="keeps weights in another file"):
+        install(written.sign(key).folder, settings, trial)
+    assert not settings.store.exists()
+
+
+def test_a_store_of_another_user_is_refused_for_nobody_else_could_read_what_is_made(
+    written, key, settings, tmp_path
+):
+    root = os.geteuid() == 0
+    store = tmp_path / "var" / "models" if root else Path("/usr")
+    settings = settings.model_copy(update={"store": store})
+    if root:
+        store.parent.mkdir()
+        os.chown(store.parent, 65534, 65534)
+    refused(written.sign(key), settings, StorageError, "sudo edged-as-service model")
+    if root:
+        assert not store.exists()
+        store.mkdir()
+        install(written.folder, settings, trial)  # root's own store
+        os.chown(store, 65534, 65534)
+        with pytest.raises(StorageError, match=f"{store}: belongs to uid 65534"):
+            rollback("tiny", settings, trial)

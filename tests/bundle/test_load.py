@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
+import re
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,8 @@ from edged.resources import shared
 
 def test_a_sound_bundle_has_an_identity_over_its_network(written):
     bundle = load_bundle(written.folder)
-    digest = hashlib.sha256((written.folder / "model.onnx").read_bytes()).hexdigest()
-    assert bundle.identity == f"tiny@1.2.3#{digest[:12]}"
+    assert re.fullmatch(r"tiny@1\.2\.3#[0-9a-f]{12}", bundle.identity)
+    assert bundle.identity.endswith(f"#{bundle.digest}")
     assert bundle.networks == {"network": written.folder / "model.onnx"}
     with pytest.raises(BundleError, match="kind: must be a detector"):
         _ = bundle.detector
@@ -120,3 +121,62 @@ def test_an_unknown_name_lists_what_ships(name, tmp_path, monkeypatch):
     for known in shipped:
         assert known in str(fault.value)
     assert repr(name) in str(fault.value)
+
+
+def test_what_cannot_be_read_is_told(written, tmp_path, monkeypatch):
+    with pytest.raises(BundleError, match="cannot be read: File name too long"):
+        load_bundle(tmp_path / ("x" * 300))
+    with pytest.raises(BundleError, match="cannot be read: File name too long"):
+        find_bundle("x" * 300)
+    written.folder.chmod(0o311)  # can be entered, not listed
+    monkeypatch.chdir(tmp_path)  # a user that is not root comes nowhere else
+    tmp_path.chmod(0o755)
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        with pytest.raises(BundleError, match="tiny: cannot be read: Permission denied"):
+            load_bundle(Path("tiny"))
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("input.mean", 127.0),
+        ("input.colour", "bgr"),
+        ("alignment.landmarks.0.0", 5.5),
+        ("outputs.embedding.name", "other"),
+    ],
+)
+def test_another_input_or_output_is_another_identity(written, field, value):
+    before = load_bundle(written.folder).identity
+    written.set("input.scale", 0.0078125000)  # the same number
+    assert load_bundle(written.folder).identity == before
+    written.set(field, value)
+    assert load_bundle(written.folder).identity != before
+
+
+def test_what_a_network_may_read_belongs_to_the_identity_and_texts_do_not(written):
+    before = load_bundle(written.folder).identity
+    (written.folder / "LICENCE.txt").write_text("do as you like")
+    (written.folder / "README.md").write_text("# other")
+    written.digest_files()
+    assert load_bundle(written.folder).identity == before
+    assert load_bundle(written.add_selftest().folder).identity == before
+    found = {before}
+    for content in b"weights", b"other weights":
+        (written.folder / "model.bin").write_bytes(content)
+        written.digest_files()
+        found.add(load_bundle(written.folder).identity)
+    assert len(found) == 3
+
+
+def test_two_networks_in_each_other_s_place_are_another_identity(written_detector):
+    before = load_bundle(written_detector.folder)
+    written_detector.set(
+        "networks", {"pnet": "rnet.onnx", "rnet": "pnet.onnx", "onet": "onet.onnx"}
+    )
+    assert load_bundle(written_detector.folder).digest != before.digest

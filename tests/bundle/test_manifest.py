@@ -220,3 +220,10 @@ def test_quality_is_a_share_and_never_rises_with_doubt(one, other, slope):
 )
 def test_levels_are_lower_bounds(quality, level):
     assert logistic().level(quality) is level
+
+
+@pytest.mark.parametrize("version", ["\u0663.0.0", "1.\u0967.0", "1.0", "v1.0.0", "1.0.0\n"])
+def test_a_version_is_three_numbers_in_ascii(written, version):
+    written.set("version", version)
+    with pytest.raises(BundleError, match="version"):
+        load_bundle(written.folder)

@@ -43,12 +43,17 @@ def test_the_same_arrays_are_the_same_bytes(written, tmp_path):
     assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
 
 
+def off(test):
+    """More than a log variance may be off by, on the scale of this network."""
+    return np.float32(0.2 + 0.1 * np.ptp(test.log_variances))
+
+
 @pytest.mark.parametrize(
     "change",
     [
         lambda test: replace(test, embeddings=np.roll(test.embeddings, 1, axis=1)),
         lambda test: replace(test, embeddings=-test.embeddings),
-        lambda test: replace(test, log_variances=test.log_variances + np.float32(0.2)),
+        lambda test: replace(test, log_variances=test.log_variances + off(test)),
         lambda test: replace(test, chips=test.chips[::-1]),
         lambda test: replace(test, chips=test.chips[..., ::-1]),
     ],
@@ -105,6 +110,12 @@ def claimed(shape, descr="|u1", data=b""):
     return b"\x93NUMPY\x01\x00" + len(padded).to_bytes(2, "little") + padded.encode() + data
 
 
+def header(start):
+    """An array's header that is Python, and means nothing."""
+    text = start + b"'fortran_order':False,'shape':(1,)}\n"
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
 class Bomb:
     """Would run code, were it ever unpickled."""
 
@@ -142,6 +153,10 @@ HOSTILE = {
     "a shape that is none": lambda a: a.update(chips=claimed("'frog'")),
     "a type that is none": lambda a: a.update(chips=claimed((2, 16, 16, 3), "frog")),
     "a header without end": lambda a: a.update(chips=claimed((2, 16, 16, 3))[:40]),
+    "a type that is nothing": lambda a: a.update(chips=header(b"{'descr':(),")),
+    "a type that names itself": lambda a: a.update(chips=header(b"{'descr':('|u1',),")),
+    "a key that cannot be one": lambda a: a.update(chips=header(b"{[]:1,")),
+    "keys that cannot be sorted": lambda a: a.update(chips=header(b"{1:1,'descr':'|u1',")),
     "no array": lambda a: a.update(chips=b"frog"),
     "a bomb": lambda a: a.update(chips=bytes(64 << 20)),
 }
@@ -217,3 +232,37 @@ def test_the_shipped_network_passes_its_reference_chips_on_either_runtime():
     assert cosines.min() >= selftest.LEAST_COSINE
     assert np.abs(one.log_variances - other.log_variances).max() <= selftest.LARGEST_DIFFERENCE
     assert one.log_variances[0] < one.log_variances[2:].min()  # and the score means something
+
+
+@pytest.mark.parametrize(("off", "passes"), [(0.9, True), (1.1, False)])
+def test_the_log_variance_s_own_scale_decides_what_it_may_be_off_by(written, off, passes):
+    scale = np.array([0, 10, 20], np.float32)
+    written.add_selftest(lambda test: replace(test, log_variances=scale))
+    bundle = load_bundle(written.folder)
+    expected = selftest.read(bundle)
+    answers = [
+        SimpleNamespace(embedding=embedding, log_variance=float(number) + off)
+        for embedding, number in zip(expected.embeddings, scale, strict=True)
+    ]
+    answer = iter(answers)
+    if passes:
+        outcome = selftest.run(bundle, lambda _: next(answer))
+        assert outcome.difference == pytest.approx(off)
+    else:
+        with pytest.raises(BundleError, match=r"off by 1\.1 \(expected 1 or less"):
+            selftest.run(bundle, lambda _: next(answer))
+
+
+def test_a_spoilt_lzma_stream_is_refused(written):
+    path = written.folder / "selftest.npz"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        for name in "chips.npy", "embeddings.npy", "log_variances.npy":
+            archive.writestr(name, b"a" * 2000)
+    content = bytearray(path.read_bytes())
+    start = content.find(b"chips.npy") + 9
+    content[start : start + 4] = b"\x00\x00\xff\xff"
+    path.write_bytes(content)
+    written.data["selftest"] = "selftest.npz"
+    written.digest_files()
+    with pytest.raises(BundleError, match="no self-test of this network"):
+        selftest.read(load_bundle(written.folder))

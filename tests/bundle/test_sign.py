@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
+from pathlib import Path
 
 import jwt
 import pytest
@@ -13,7 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jwt.utils import base64url_decode, base64url_encode
 
+from edged.bundle.load import load_bundle
 from edged.bundle.sign import (
+    DRAFT_NAME,
     create_keys,
     key_id,
     make_signature,
@@ -206,3 +210,38 @@ def test_signing_again_replaces_the_signature(written, key, tmp_path):
     assert {p.name for p in written.folder.iterdir()} == {
         "README.md", "manifest.yaml", "manifest.sig", "model.onnx"
     }  # fmt: skip
+
+
+def test_a_folder_is_no_key_and_a_name_too_long_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ".", "/", "..":
+        with pytest.raises(KeyUnavailable, match="is a folder; give the name of a file in it"):
+            create_keys(Path(name))
+    with pytest.raises(KeyUnavailable, match="cannot be written: File name too long"):
+        create_keys(tmp_path / ("x" * 300))
+
+
+@pytest.mark.parametrize(
+    ("read", "fault"), [(read_public_key, BundleError), (read_private_key, KeyUnavailable)]
+)
+def test_a_pipe_in_place_of_a_key_is_refused_and_not_waited_for(tmp_path, read, fault):
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(fault, match="not a plain file"):
+        read(tmp_path / "pipe")
+
+
+def test_signing_needs_no_more_than_the_bundle_s_own_folder(written, key, tmp_path):
+    secret = read_private_key(key)
+    other = tmp_path / "other"
+    other.write_text("mine")
+    (written.folder / DRAFT_NAME).symlink_to(other)  # a signing that was cut off, at its worst
+    load_bundle(written.folder)
+    tmp_path.chmod(0o555)
+    made = set(tmp_path.iterdir())
+    seen = tmp_path.stat().st_mtime_ns
+    write_signature(written.folder, secret)
+    assert (set(tmp_path.iterdir()), tmp_path.stat().st_mtime_ns) == (made, seen)
+    tmp_path.chmod(0o755)
+    assert other.read_text() == "mine"
+    assert not (written.folder / DRAFT_NAME).is_symlink()
+    load_bundle(written.folder)

@@ -159,3 +159,35 @@ def test_a_detector_is_no_recogniser_but_can_be_verified(edged, site):
     assert edged("model", "verify", "mtcnn", "--json").json["identity"].startswith("mtcnn@")
     site.configure(model={"bundle": "mtcnn"})
     assert edged("check", "-c", site.config).code == 2
+
+
+def test_verify_names_the_folder_and_which_of_two_was_taken(edged, tmp_path, monkeypatch):
+    name = "mobilefacenet-rts"
+    shipped = str(shared("models") / name)
+    monkeypatch.chdir(tmp_path)
+    told = edged("model", "verify", name, "--json").json
+    assert (told["folder"], told["namesake"]) == (shipped, None)
+    shutil.copytree(shipped, tmp_path / name)
+    told = edged("model", "verify", name, "--json").json
+    assert (told["folder"], told["namesake"]) == (shipped, str(tmp_path / name))
+    shown = edged("model", "verify", name).out
+    assert f"  in {shipped}\n  NOT the folder {name} here; for that: ./{name}" in shown
+
+
+def test_an_empty_name_is_none_and_one_too_long_is_told(edged, site):
+    for action in "verify", "info":
+        ran = edged("model", action, "", "-c", site.config)
+        assert (ran.code, ran.out) == (2, "")
+        assert "no model bundle ''" in ran.err
+        ran = edged("model", action, "x" * 300)
+        assert (ran.code, ran.out) == (2, "")
+        assert "File name too long" in ran.err
+    ran = edged("model", "install", "x" * 300, "-c", site.config)
+    assert ran.code == 2
+    assert "File name too long" in ran.err
+    for argv in ["install", "", "-c", site.config], ["sign", "", "--key", "k"], ["keygen", ""]:
+        ran = edged("model", *argv)
+        assert ran.code == 2
+        assert "expected a path" in ran.err
+    ran = edged("model", "rollback", "", "-c", site.config)
+    assert "none is installed" in ran.err

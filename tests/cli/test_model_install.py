@@ -83,7 +83,7 @@ def test_an_installation_says_what_follows_from_it(edged, terminal, bundle):
     used = edged("model", "verify", "-c", terminal.config, "--json").json
     assert used["identity"] == told["identity"]
     assert edged("check", "-c", terminal.config).code == 0
-    shown = edged("model", "install", bundle("1.6.0", True), "-c", terminal.config).out
+    shown = edged("model", "install", bundle("1.6.0"), "-c", terminal.config).out
     assert "systemctl restart edged" in shown
     assert f"THE NETWORK CHANGES: who was enrolled with {told['identity']} is not rec" in shown
 
@@ -169,3 +169,24 @@ def test_a_key_that_is_not_there_is_a_fault_of_the_configuration(edged, terminal
     ran = edged("check", "-c", terminal.config)
     assert ran.code == 2
     assert "model.trusted_keys: public key" in ran.err
+
+
+def test_another_version_of_the_same_network_is_not_called_another_network(edged, terminal, bundle):
+    first = edged("model", "install", bundle("1.5.0"), "-c", terminal.config, "--json").json
+    shown = edged("model", "install", bundle("1.6.0"), "-c", terminal.config).out
+    assert "NETWORK CHANGES" not in shown
+    assert "the version changes, the network does not: " in shown
+    assert f"who was enrolled with {first['identity']} is not recognised" in shown
+
+
+def test_an_older_one_is_refused_and_on_request_said_to_be_older(edged, terminal, bundle):
+    told = edged("model", "install", bundle("1.6.0"), "-c", terminal.config, "--json").json
+    assert told["older"] is False
+    folder = bundle("1.5.0")
+    ran = edged("model", "install", folder, "-c", terminal.config)
+    assert (ran.code, ran.out) == (2, "")
+    assert "--older" in ran.err
+    argv = ["model", "install", folder, "--older", "-c", terminal.config]
+    assert "it is OLDER than mobilefacenet-rts@1.6.0#" in edged(*argv).out
+    assert edged("model", "install", bundle("1.7.0"), "-c", terminal.config).code == 0
+    assert edged(*argv, "--json").json["older"] is True
