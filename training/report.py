@@ -119,7 +119,7 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
     webcam = outputs(network, sets.webcam.images)
     frontal = chips.take(frontal_rows(chips))
     kinds = all_kinds(network, sets, chips, clean, webcam, curve, threshold, seed)
-    kinds.insert(1, quality.kind("held-out photos", clean, kinds_clean(chips, clean), curve))
+    kinds.insert(1, measured.kind("held-out photos", clean, kinds_clean(chips, clean), curve))
     check = door.check(
         webcam,
         sets.webcam.people,
@@ -136,7 +136,7 @@ def measure_all(network: Path, reference: Path, sets: Sets, seed: int) -> Report
             outcomes,
             (clean, chips.people, threshold),
             frontal_rows(chips),
-            quality.bands(outcomes, curve, lfw, sets.lfw.people, threshold),
+            measured.bands(outcomes, curve, lfw, sets.lfw.people, threshold),
             kinds,
             damage(network, frontal, kinds_clean(chips, clean), seed),
         ),
@@ -169,26 +169,26 @@ def all_kinds(
     curve: calibrate.Quality,
     threshold: float,
     seed: int,
-) -> list[quality.Kind]:
+) -> list[measured.Kind]:
     """Clean frontal photos, each fixed damage to them, and views that nobody had to paint."""
     clean = kinds_clean(chips, held_out)
     frontal = chips.take(frontal_rows(chips))
     share, seen = view_outcomes(clean, clean, frontal.people, threshold)
-    rows = [quality.kind("clean frontal photos", clean, clean, curve, float(share[seen].mean()))]
+    rows = [measured.kind("clean frontal photos", clean, clean, curve, float(share[seen].mean()))]
     live = np.char.startswith(sets.webcam.people, "live/")
-    rows.append(quality.kind("webcam-dev, live", webcam.take(live), clean, curve))
+    rows.append(measured.kind("webcam-dev, live", webcam.take(live), clean, curve))
     photos = outputs(network, sets.photos.images)
-    rows.append(quality.kind("photos-dev", photos, clean, curve))
+    rows.append(measured.kind("photos-dev", photos, clean, curve))
     for name in KINDS:
         views = outputs(network, degraded(frontal.images, name, LEVELS["middle"], seed))
         share, seen = view_outcomes(views, clean, frontal.people, threshold)
-        rows.append(quality.kind(name, views, clean, curve, float(share[seen].mean())))
+        rows.append(measured.kind(name, views, clean, curve, float(share[seen].mean())))
     turned = chips.images[turn(chips.landmarks) > TURNED_ABOVE]
     turned_photos = sets.photos.images[turn(sets.photos.landmarks) > TURNED_ABOVE]
     profile = outputs(network, np.concatenate([turned, turned_photos]))
-    rows.append(quality.kind("half profile (real)", profile, clean, curve))
+    rows.append(measured.kind("half profile (real)", profile, clean, curve))
     files = [sets.lfw_folder / str(f) for f in chips.files[::5]]
-    rows.append(quality.kind("no face", outputs(network, non_faces(files, seed)), clean, curve))
+    rows.append(measured.kind("no face", outputs(network, non_faces(files, seed)), clean, curve))
     return rows
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,6 @@ import numpy as np
 
 from edged.errors import EvaluationError
 from edged.evaluation import calibrate
-from edged.evaluation.comparisons import auroc, unit
 from edged.evaluation.intervals import bucket
 from edged.evaluation.risk import draws
 
@@ -20,45 +18,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from edged.evaluation.outcomes import Outcomes
-    from edged.evaluation.outputs import Outputs
     from edged.types import Floats
 
 LEVELS = {"excellent": 0.85, "good": 0.65, "fair": 0.40}
 MINIMUM = {"attendance": 0.40, "access": 0.60, "high_security": 0.65}
-BANDS = (0.0, 0.4, 0.6, 0.65, 0.85, 1.0)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One kind of view beside clean frontal ones.
-
-    AUROC of score and norm; the share of its genuine comparisons that pass, where it has mates;
-    quantiles of quality at 5, 25, 50, 75, 95 %; the share below each profile's minimum.
-    """
-
-    name: str
-    views: int
-    auroc: float
-    auroc_norm: float
-    passed: float | None
-    quantiles: list[float]
-    below: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Band:
-    """Views of one band of quality: genuine comparisons passed, impostor comparisons passed."""
-
-    low: float
-    high: float
-    views: int
-    passed: float
-    impostors: int
-    false_matches: int
-
-
-@dataclass(frozen=True)
-class Reliability:
+class HeldOutBand:
     """Held-out views of one band of quality: promised (mean quality), kept (share passed), and
     its 95 % bounds by drawing people."""
 
@@ -86,7 +53,7 @@ class Chosen:
     method: str
     errors: dict[str, float]
     gain: tuple[float, float]
-    reliability: list[Reliability]
+    reliability: list[HeldOutBand]
     broken: int
 
     @property
@@ -167,7 +134,7 @@ def folds(people: NDArray[np.str_], number: int = 5) -> NDArray[np.intp]:
 
 def reliability(
     quality: Floats, passed: NDArray[np.floating], people: NDArray[np.str_], seed: int = 1
-) -> list[Reliability]:
+) -> list[HeldOutBand]:
     """Ten equally filled bands; bounds by drawing people, whose views hang together."""
     names, whose = np.unique(people, return_inverse=True)
     weights = np.stack(list(draws(len(names), seed))).astype(np.float64)
@@ -182,7 +149,7 @@ def reliability(
         low, high = np.quantile(drawn, [0.025, 0.975]) if len(drawn) else (0.0, 1.0)
         band = quality[rows].astype(np.float64)
         found.append(
-            Reliability(
+            HeldOutBand(
                 float(band.min()),
                 float(band.max()),
                 len(rows),
@@ -192,13 +159,6 @@ def reliability(
             )
         )
     return found
-
-
-def fit(outcomes: Outcomes) -> tuple[calibrate.Curve, float]:
-    """The logistic over everybody, and its calibration error by five folds of people."""
-    score, passed = outcomes.outputs.log_variance, outcomes.passed
-    quality = _held_out(calibrate.fit_curve, score, passed, folds(outcomes.people))
-    return calibrate.fit_curve(score, passed), calibrate.calibration_error(quality, passed)
 
 
 def _held_out(
@@ -222,51 +182,3 @@ def _rounded(band: dict[str, Any]) -> dict[str, Any]:
         return round(value, 4) if isinstance(value, float) else value
 
     return {name: short(value) for name, value in band.items()}
-
-
-def bands(
-    outcomes: Outcomes,
-    curve: calibrate.Quality,
-    gallery: Outputs,
-    gallery_people: NDArray[np.str_],
-    threshold: float,
-) -> list[Band]:
-    """Genuine and impostor comparisons of held-out views, by quality."""
-    quality = curve.quality(outcomes.outputs.log_variance)
-    mates = unit(gallery.embeddings).T
-    rows = []
-    for low, high in itertools.pairwise(BANDS):
-        inside = np.nonzero((quality >= low) & (quality < high))[0]
-        views = unit(outcomes.outputs.embeddings[inside])
-        others = outcomes.people[inside][:, None] != gallery_people[None]
-        rows.append(
-            Band(
-                low,
-                high,
-                len(inside),
-                float(outcomes.passed[inside].mean()) if len(inside) else 0.0,
-                int(others.sum()),
-                int(((views @ mates >= threshold) & others).sum()),
-            )
-        )
-    return rows
-
-
-def kind(
-    name: str,
-    views: Outputs,
-    clean: Outputs,
-    curve: calibrate.Quality,
-    passed: float | None = None,
-) -> Kind:
-    """Compare one kind of view with clean frontal ones."""
-    quality: Floats = curve.quality(views.log_variance)
-    return Kind(
-        name,
-        len(quality),
-        auroc(clean.log_variance, views.log_variance),
-        auroc(-clean.norm, -views.norm),
-        passed,
-        np.quantile(quality, [0.05, 0.25, 0.5, 0.75, 0.95]).round(3).tolist(),
-        {profile: float((quality < low).mean()) for profile, low in MINIMUM.items()},
-    )

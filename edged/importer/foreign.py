@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import ValidationError
 
-from edged.bundle.inspect import OPSETS
+from edged.bundle.inspect import refused
 from edged.bundle.manifest import Input
 from edged.errors import BundleError
 from edged.importer.extras import extra
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LARGEST = 1_500_000_000  # bytes; the format itself ends at two thousand million
-_OWN = {"", "ai.onnx"}
 _SIDES_PX = (32, 512)
 
 
@@ -108,9 +108,11 @@ def _load(path: Path) -> Any:
     onnx = extra("onnx")
     decode = extra("google.protobuf.message").DecodeError
     try:
-        size = path.stat().st_size
-        if size > _LARGEST:
-            raise BundleError(f"{path}: {size} bytes; at most {_LARGEST} are read")
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):  # a pipe would be waited for
+            raise BundleError(f"{path}: not a file")
+        if about.st_size > _LARGEST:
+            raise BundleError(f"{path}: {about.st_size} bytes; at most {_LARGEST} are read")
         model = onnx.load(str(path), load_external_data=False)
     except OSError as fault:
         raise BundleError(f"{path}: cannot be read: {fault.strerror}") from fault
@@ -120,41 +122,13 @@ def _load(path: Path) -> Any:
         ) from fault
     if not model.graph.node:
         raise BundleError(f"{path}: not an ONNX file, or one that holds no network")
-    outside = [t for t in model.graph.initializer if t.data_location == t.EXTERNAL]
-    outside += [
-        a.t
-        for node in model.graph.node
-        for a in node.attribute
-        if a.HasField("t") and a.t.data_location == a.t.EXTERNAL
-    ]
-    if outside:
-        raise BundleError(
-            f"{path}: {len(outside)} of its weights lie in other files ({outside[0].name}, …); "
-            "save it as one file: onnx.save(onnx.load(FILE), ONE, save_as_external_data=False)"
-        )
-    _known(path, model)
+    if problems := refused(model):
+        raise BundleError("\n".join(f"{path}: {problem}" for problem in problems))
     try:
         onnx.checker.check_model(model)
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as fault:
         raise BundleError(f"{path}: not a valid ONNX network: {_first(fault)}") from fault
     return model
-
-
-def _known(path: Path, model: Any) -> None:
-    """Raises BundleError for an opset or an operator that not every runtime reads."""
-    for entry in model.opset_import:
-        if entry.domain in _OWN and entry.version not in OPSETS:
-            raise BundleError(
-                f"{path}: is of opset {entry.version}; export it with one of {OPSETS[0]} to "
-                f"{OPSETS[-1]}"
-            )
-    odd = {f"{n.domain}.{n.op_type}" for n in model.graph.node if n.domain not in _OWN}
-    odd |= {f"{function.domain}.{function.name}" for function in model.functions}
-    if odd:
-        raise BundleError(
-            f"{path}: has operators that only some runtime knows ({', '.join(sorted(odd)[:6])}); "
-            "export it with those of ONNX only"
-        )
 
 
 def _entry(path: Path, model: Any) -> Any:

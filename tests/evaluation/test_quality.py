@@ -11,7 +11,7 @@ from edged.errors import EvaluationError
 from edged.evaluation.intervals import bucket, clopper_pearson
 from edged.evaluation.outcomes import Outcomes, all_outcomes, discard_curve, view_outcomes
 from edged.evaluation.outputs import Outputs, agreement
-from edged.evaluation.quality import bands, choose, fit, folds, reliability
+from edged.evaluation.quality import choose, folds, reliability
 from tests.evaluation.people import faces
 
 
@@ -73,12 +73,6 @@ def test_a_bucket_is_that_of_every_other_build() -> None:
     assert bucket("George_W_Bush") == 1749922060
 
 
-def test_fit_and_choose_agree_on_the_logistic() -> None:
-    curve, error = fit(outcomes(step=False))
-    chosen = choose(outcomes(step=False))
-    assert (chosen.curve, chosen.error) == (curve, error)
-
-
 def test_a_view_that_is_not_finite_fails_and_is_counted() -> None:
     clean, people = faces(40, 4, noise=1.0)
     embeddings, score = clean.embeddings.copy(), clean.log_variance.copy()
@@ -124,15 +118,6 @@ def test_nobody_with_two_photos_is_refused() -> None:
         discard_curve(outputs, people, 0.3, outputs.log_variance)
     with pytest.raises(EvaluationError, match="nobody with two"):
         all_outcomes(outputs, outputs, people, 0.3)
-
-
-def test_false_matches_are_counted_by_band_against_other_people_only() -> None:
-    clean, people = faces(30, 4, noise=1.0)
-    found = all_outcomes(clean, clean, people, 0.3)
-    curve, _ = fit(found)
-    rows = bands(found, curve, clean, people, 0.3)
-    assert sum(band.views for band in rows) == len(found.passed)
-    assert all(band.impostors == band.views * 116 for band in rows)
 
 
 def test_a_network_agrees_with_itself() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -103,8 +105,47 @@ def test_a_missing_file_is_told_so(tmp_path):
 def test_weights_in_another_file_are_refused_with_the_way_out(tmp_path):
     path = tmp_path / "n.onnx"
     onnx.save(tiny(), str(path), save_as_external_data=True, size_threshold=0, location="w.bin")
-    with pytest.raises(BundleError, match=r"lie in other files .*one file"):
+    with pytest.raises(BundleError, match=r"in another file .*one file"):
         read_foreign(path, "embedding", None, FORM)
+
+
+def _in_an_attribute(model, tensor):
+    model.graph.node[0].attribute.add(name="odd").tensors.append(tensor)
+
+
+def _in_a_branch(model, tensor):
+    model.graph.node[0].attribute.add(name="odd").g.initializer.append(tensor)
+
+
+def _sparse(model, tensor):
+    model.graph.sparse_initializer.add().values.CopyFrom(tensor)
+
+
+def _sparse_in_an_attribute(model, tensor):
+    model.graph.node[0].attribute.add(name="odd").sparse_tensor.values.CopyFrom(tensor)
+
+
+@pytest.mark.parametrize("put", [_in_an_attribute, _in_a_branch, _sparse, _sparse_in_an_attribute])
+def test_weights_in_another_file_are_found_wherever_they_hide(tmp_path, put):
+    model = tiny()
+    tensor = onnx.TensorProto(name="hidden", data_type=1, dims=[1])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../w.bin")
+    put(model, tensor)
+    refused(tmp_path, model, "in another file (hidden")
+
+
+def test_operators_of_its_own_are_found_in_branches_too(tmp_path):
+    model = tiny()
+    branch = model.graph.node[0].attribute.add(name="then_branch").g
+    branch.node.add(op_type="FancyConv", domain="com.example")
+    refused(tmp_path, model, "com.example.FancyConv")
+
+
+def test_a_pipe_is_no_network_and_nobody_waits_for_it(tmp_path):
+    os.mkfifo(tmp_path / "n.onnx")
+    with pytest.raises(BundleError, match="not a file"):
+        read_foreign(tmp_path / "n.onnx", None, None, FORM)
 
 
 def test_a_network_that_is_fed_channels_last_is_refused(tmp_path):
