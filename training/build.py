@@ -21,12 +21,12 @@ import torch
 from edged.bundle.load import load_bundle
 from edged.evaluation import degrade
 from edged.evaluation.degrade import random_degradation
+from edged.importer.export import export
 from edged.importer.runtimes import check_runtimes, write_selftest
 from training import card, data, manifest, report
 from training.convert import read_base, worst_difference
 from training.download import MTCNN, fetch
 from training.evaluate import non_faces
-from training.export import export
 from training.features import Store, digest
 from training.network import Base, Recogniser
 from training.quantise import quantise
