@@ -43,9 +43,14 @@ def test_the_version_and_the_help_are_told(edged):
 def test_every_command_has_help_and_json(edged, command):
     ran = edged(command, "--help")
     assert ran.code == 0
-    if command in ("gallery", "model", "door"):
-        actions = {"gallery": ("init", "list", "remove"), "model": ("info", "verify")}
-        for action in actions.get(command, ("rest",)):
+    actions = {
+        "gallery": ("init", "list", "remove"),
+        "model": ("info", "verify"),
+        "door": ("rest",),
+        "eval": ("people", "pairs"),
+    }
+    if command in actions:
+        for action in actions[command]:
             assert "--json" in edged(command, action, "--help").out
     else:
         assert "--json" in ran.out
