@@ -12,6 +12,8 @@ from edged.evaluation.comparisons import Impostors, genuine_pairs, unit
 from edged.evaluation.outcomes import MOST_PER_PERSON
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from edged.evaluation.outputs import Outputs
@@ -49,7 +51,7 @@ def measure(faces: Outputs, people: NDArray[np.str_], seed: int) -> tuple[Matchi
     if found.fused is None or line is None:
         raise RuntimeError(f"{found.fused_people} people with two photos: none to fuse")
     earlier = risk.fit_tail(pairs, (1e-2, 1e-4))
-    kinds = {
+    kinds: dict[str, tuple[Impostors, Callable[[float], float]]] = {
         "photo and photo": (pairs, float),
         "template and photo": (found.fused[0], line.once),
         "template and fused probe": (found.fused[1], line.twice),

@@ -85,7 +85,7 @@ def measure(
     chosen: Chosen,
     outcomes: Outcomes,
     undegraded: tuple[Outputs, NDArray[np.str_], float],
-    frontal: NDArray[np.intp],
+    frontal: NDArray[np.bool_],
     measured_bands: list[Band],
     kinds: list[Kind],
     damage: list[dict[str, Any]],
