@@ -10,6 +10,7 @@ import io
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from edged import __version__
@@ -110,6 +111,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def entry_point() -> None:
     """What the installed script calls."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever called; argparse would fail on it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in this locale
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -120,8 +124,6 @@ def entry_point() -> None:
 
 def _flush() -> None:
     """What nobody reads is dropped; the interpreter would complain of it on its way out."""
-    if sys.stdout is None:
-        return
     try:
         sys.stdout.flush()
     except OSError:
