@@ -113,7 +113,7 @@ def entry_point() -> None:
     """What the installed script calls."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # closed by whoever called; argparse would fail on it
-            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_WRONLY), "w", encoding="utf-8"))
     if isinstance(sys.stdout, io.TextIOWrapper):  # file names need not be text in this locale
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
