@@ -70,6 +70,7 @@ def test_ready_is_told_after_the_first_frame_and_only_once(
 ) -> None:
     door = open_door()
     told = door.terminal.told
+    wait(lambda: "ready after" in door.terminal.log)
     assert door.terminal.log.index("camera live") < door.terminal.log.index("ready after")
     assert door.terminal.stop() == 0
     wait(lambda: "STOPPING=1" in told)
