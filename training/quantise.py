@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import nncf
-import numpy as np
 import onnx
 from nncf.quantization.advanced_parameters import (
     AdvancedQuantizationParameters,
     QuantizationParameters,
 )
-from onnx import numpy_helper
 
+from edged.bundle.inspect import channelwise, not_about_zero
 from training.rewrite import equalise, spell_prelu
 from training.runner import to_input
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from training.detect import Floats
@@ -67,7 +67,7 @@ def quantise(source: Path, target: Path, chips: NDArray[np.uint8]) -> None:
         node.doc_string = ""
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, str(target))
-    check_zero_points(model)
+    check(model)
 
 
 def _wide_convolutions(model: onnx.ModelProto) -> list[str]:
@@ -76,25 +76,11 @@ def _wide_convolutions(model: onnx.ModelProto) -> list[str]:
     return [c.name for c in convolutions if sides[c.input[1]] > LARGEST_INT8_KERNEL]
 
 
-def check_zero_points(model: onnx.ModelProto) -> int:
-    """TensorRT's rules: only int8, zero point 0, one scale for an activation.
-
-    Returns:
-        The number of QDQ nodes checked.
-    """
-    tensors = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
-    for node in model.graph.node:
-        if node.op_type == "Constant":
-            tensors[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
-    checked = 0
-    for node in model.graph.node:
-        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
-            zero = tensors[node.input[2]]
-            if zero.dtype != np.int8 or np.any(zero):
-                raise RuntimeError(f"{node.name}: zero point {zero.dtype} {np.unique(zero)}")
-            if node.op_type == "QuantizeLinear" and tensors[node.input[1]].size != 1:
-                raise RuntimeError(f"{node.name}: an activation with one scale a channel")
-            checked += 1
-    if not checked:
-        raise RuntimeError("nothing was quantised")
-    return checked
+def check(model: onnx.ModelProto) -> None:
+    """Hold the file against TensorRT's rules: int8, zero point 0, one scale for an activation."""
+    problems = not_about_zero(model)
+    problems += [f"{name}: an activation with one scale a channel" for name in channelwise(model)]
+    if not any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+        problems.append("nothing was quantised")
+    if problems:
+        raise RuntimeError("\n".join(problems))

@@ -6,6 +6,7 @@ Needs the package onnx, which the daemon does without.
 from __future__ import annotations
 
 import importlib
+import math
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -45,18 +46,29 @@ def inspect(bundle: Bundle) -> None:
 
 
 def _problems(path: Path, bundle: Bundle) -> list[str]:
-    onnx = importlib.import_module("onnx")
     try:
-        model = onnx.load_model(path, load_external_data=False)
+        model = _load(path)
     except Exception as fault:  # noqa: BLE001  # protobuf's errors have no common ground
         return [f"is no ONNX network: {fault}"]
     problems = refused(model)
     if not problems:  # constants that lie elsewhere cannot be looked at
-        graphs = list(_graphs(model.graph))
-        problems += _zero_points(onnx, graphs, [node for graph in graphs for node in graph.node])
+        problems += not_about_zero(model)
     if isinstance(bundle.manifest, Recogniser):
         problems += _shape(model.graph)
     return problems
+
+
+def _load(path: Path) -> Any:
+    return importlib.import_module("onnx").load_model(path, load_external_data=False)
+
+
+def scaled_by_channel(bundle: Bundle) -> int:
+    """How many activations of a bundle's networks have a scale for each channel.
+
+    TensorRT takes one scale an activation (for each channel only of a weight); onnxruntime and
+    OpenVINO take these too, so such a bundle is fine anywhere else.
+    """
+    return sum(len(channelwise(_load(path))) for path in bundle.networks.values())
 
 
 def refused(model: Any) -> list[str]:
@@ -106,12 +118,34 @@ def _external(graphs: list[Any], nodes: list[Any]) -> list[str]:
     return [f"keeps weights in another file ({outside[0]}, …); save it as one file: {way}"]
 
 
-def _zero_points(onnx: Any, graphs: list[Any], nodes: list[Any]) -> list[str]:
-    """TensorRT quantises to int8 about zero, and to nothing else."""
+def channelwise(model: Any) -> list[str]:
+    """Activations of a network that are quantised with a scale for each channel."""
+    nodes, constants = _constants(model)
+    return [
+        node.name or node.output[0]
+        for node in nodes
+        if node.op_type == "QuantizeLinear"
+        and node.input[0] not in constants
+        and node.input[1] in constants
+        and math.prod(constants[node.input[1]].dims) != 1
+    ]
+
+
+def _constants(model: Any) -> tuple[list[Any], dict[str, Any]]:
+    """All nodes of a network, and its constants by name."""
+    graphs = list(_graphs(model.graph))
+    nodes = [node for graph in graphs for node in graph.node]
     constants = {tensor.name: tensor for graph in graphs for tensor in graph.initializer}
     for node in nodes:
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
             constants[node.output[0]] = node.attribute[0].t
+    return nodes, constants
+
+
+def not_about_zero(model: Any) -> list[str]:
+    """Where a network is quantised otherwise than TensorRT does it: to int8, about zero."""
+    onnx = importlib.import_module("onnx")
+    nodes, constants = _constants(model)
     problems = [
         f"{node.op_type} {node.name or node.output[0]}: {problem}; "
         "quantise symmetrically, to signed int8"

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edged.bundle.inspect import HINT, can_inspect, inspect
+from edged.bundle.inspect import HINT, can_inspect, inspect, scaled_by_channel
 from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.trust import Trust
 from edged.cli import importing, installing, signing
@@ -101,6 +101,7 @@ def verify(args: argparse.Namespace, output: Output) -> int:
     inspected = can_inspect()
     if inspected:
         inspect(bundle)
+    by_channel = scaled_by_channel(bundle) if inspected else None
     trial = try_out(bundle, settings, limits)
     ran, test = trial.ran, trial.selftest
     told = {
@@ -115,6 +116,7 @@ def verify(args: argparse.Namespace, output: Output) -> int:
         "reason": ran.reason,
         "selftest": test and asdict(test),
         "inspected": inspected,
+        "activations_scaled_by_channel": by_channel,
         "hint": "" if inspected else HINT,
     }
     shown = [
@@ -124,9 +126,7 @@ def verify(args: argparse.Namespace, output: Output) -> int:
         f"  {bundle.origin}",
         f"  {ran.runtime} {ran.version} on {ran.device}",
         f"  {_of_selftest(test)}",
-        "  the networks' form suits every runtime"
-        if inspected
-        else f"  NOT checked: whether the networks' form suits every runtime; {HINT}",
+        f"  {_of_form(by_channel)}",
     ]
     output.result(told, shown)
     return 0
@@ -141,6 +141,17 @@ def _namesake(name: str, folder: Path) -> Path | None:
     """A folder here that the name could mean as well."""
     here = Path(name).absolute()
     return here if here.is_dir() and here.resolve() != folder.resolve() else None
+
+
+def _of_form(by_channel: int | None) -> str:
+    if by_channel is None:
+        return f"NOT checked: whether the networks' form suits every runtime; {HINT}"
+    if by_channel:
+        return (
+            f"the networks' form suits onnxruntime and OpenVINO, NOT TensorRT: {by_channel} "
+            "activations have a scale for each channel"
+        )
+    return "the networks' form suits every runtime"
 
 
 def _of_selftest(test: Outcome | None) -> str:

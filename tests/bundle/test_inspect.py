@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx", reason="onnx looks into networks")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from edged.bundle.inspect import inspect  # noqa: E402
+from edged.bundle.inspect import inspect, scaled_by_channel  # noqa: E402
 from edged.bundle.load import find_bundle, load_bundle  # noqa: E402
 from edged.errors import BundleError  # noqa: E402
 
@@ -51,6 +51,21 @@ def quantised(zero, kind=np.int8, give=True):
     scale = numpy_helper.from_array(np.float32(0.1), "s")
     point = numpy_helper.from_array(np.array(zero, kind), "z")
     return nodes, [scale, point]
+
+
+def test_a_scale_for_each_channel_of_an_activation_is_told_and_of_a_weight_is_not(written):
+    nodes, (_, point) = quantised(np.zeros(3))
+    each = numpy_helper.from_array(np.full(3, 0.1, np.float32), "s")
+    network(written, nodes, [each, point])
+    assert scaled_by_channel(load_bundle(written.folder)) == 1
+    weight = numpy_helper.from_array(np.ones((3, 3), np.float32), "image")
+    network(written, nodes, [each, point, weight])
+    assert scaled_by_channel(load_bundle(written.folder)) == 0
+
+
+@pytest.mark.parametrize("name", ["mobilefacenet-rts", "mtcnn"])
+def test_what_ships_has_one_scale_an_activation(name):
+    assert scaled_by_channel(load_bundle(find_bundle(name))) == 0
 
 
 def test_a_zero_point_of_0_in_int8_is_fine(written):

@@ -71,21 +71,39 @@ def test_verify_says_plainly_what_it_cannot_look_at_without_onnx(edged, monkeypa
     assert "NOT checked: whether the networks' form suits every runtime" in shown
 
 
+def altered(edged, bundle, pair, model):
+    """Put another network into the bundle, sign it, and verify it."""
+    pytest.importorskip("onnx").save(model, bundle / "model.onnx")
+    text = (bundle / "manifest.yaml").read_text()
+    old = hashlib.sha256((shared("models") / "mobilefacenet-rts/model.onnx").read_bytes())
+    new = hashlib.sha256((bundle / "model.onnx").read_bytes())
+    (bundle / "manifest.yaml").write_text(text.replace(old.hexdigest(), new.hexdigest()))
+    assert edged("model", "sign", bundle, "--key", pair[0]).code == 0
+    return edged("model", "verify", bundle, "--key", pair[1])
+
+
 def test_verify_finds_what_only_some_runtimes_load(edged, bundle, pair):
     onnx = pytest.importorskip("onnx")
     model = onnx.load(bundle / "model.onnx")
     for tensor in model.graph.initializer:
         if tensor.name == "zero_point_image_1":
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.int8(3), tensor.name))
-    onnx.save(model, bundle / "model.onnx")
-    text = (bundle / "manifest.yaml").read_text()
-    old = hashlib.sha256((shared("models") / "mobilefacenet-rts/model.onnx").read_bytes())
-    new = hashlib.sha256((bundle / "model.onnx").read_bytes())
-    (bundle / "manifest.yaml").write_text(text.replace(old.hexdigest(), new.hexdigest()))
-    assert edged("model", "sign", bundle, "--key", pair[0]).code == 0
-    ran = edged("model", "verify", bundle, "--key", pair[1])
+    ran = altered(edged, bundle, pair, model)
     assert ran.code == 2
     assert "zero point is not 0" in ran.err
+
+
+def test_verify_says_that_tensorrt_takes_no_scale_for_each_channel(edged, bundle, pair):
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(bundle / "model.onnx")
+    for tensor in model.graph.initializer:
+        if tensor.name in {"scale_image_1", "zero_point_image_1"}:
+            each = np.full(3, onnx.numpy_helper.to_array(tensor))
+            tensor.CopyFrom(onnx.numpy_helper.from_array(each, tensor.name))
+    ran = altered(edged, bundle, pair, model)
+    assert ran.code == 0
+    assert "NOT TensorRT: 1 activations" in ran.out
+    assert "the networks' form suits every runtime" in edged("model", "verify").out
 
 
 @pytest.mark.parametrize("command", ["verify", "extract", "check", "doctor"])
