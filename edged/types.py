@@ -102,14 +102,22 @@ class Defect(StrEnum):
     OVEREXPOSED = "overexposed"
     BACKLIT = "backlit"
     BLURRED = "blurred"
+    COVERED = "covered"
 
 
 class Instruction(StrEnum):
-    """What the person at the door is asked to do; the texts live with whoever shows them."""
+    """What the person at the door is asked to do; left and right are the person's own.
+
+    The texts live with whoever shows them.
+    """
 
     COME_CLOSER = "come_closer"
     STEP_BACK = "step_back"
     FACE_CAMERA = "face_camera"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    RAISE_HEAD = "raise_head"
+    LOWER_HEAD = "lower_head"
     HOLD_STILL = "hold_still"
     MORE_LIGHT = "more_light"
     AVOID_BACKLIGHT = "avoid_backlight"
@@ -129,6 +137,27 @@ class QualityLevel(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Measures:
+    """What a view measured, for the installer's eyes; `edged.vision.defects` says how.
+
+    Attributes:
+        face_share: the face's larger side as a share of the frame's.
+        off_centre: how far the face's centre is from the frame's, as a share of the frame, 0-0.5.
+        level, around: mean grey level of the face and of the whole frame, 0-255.
+        burnt: share of the face that is overexposed, 0-1.
+        blur: 0 (sharp) to 1; None where the chip was not looked at.
+    """
+
+    face_px: float
+    face_share: float
+    off_centre: float
+    level: float
+    around: float
+    burnt: float
+    blur: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """What one frame showed of the face that is being served.
 
@@ -138,6 +167,9 @@ class Observation:
         embedding: unit-length float32 (d,), or None when it was not asked for.
         log_variance: the network's own doubt about this view; low is good.
         quality: 0–1 as the bundle's calibration states it; None with ``embedding`` None.
+        gains: what mending each of ``defects`` is predicted to add to the quality, 0-1, in the
+            same order; empty where nobody has measured.
+        measures: what the view measured; None without a face.
     """
 
     t_s: float
@@ -149,6 +181,8 @@ class Observation:
     embedding: Floats | None = None
     log_variance: float | None = None
     quality: float | None = None
+    gains: tuple[float, ...] = ()
+    measures: Measures | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +199,21 @@ class Match:
 
     candidates: tuple[Candidate, ...]
     people: int
+
+
+@dataclass(frozen=True, slots=True)
+class FusedMatch:
+    """What all usable views of one face say together.
+
+    Attributes:
+        match: the search result of the fused template.
+        quality: of the fused template, predicted, 0-1.
+        views: how many were fused.
+    """
+
+    match: Match
+    quality: float
+    views: int
 
 
 @dataclass(frozen=True, slots=True)

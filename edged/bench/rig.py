@@ -96,6 +96,7 @@ class Rig:
             self._config,
             self._policy,
             identity=self._engine.identity,
+            quality=self._engine.manifest.quality.quality,
             enrolment_quality=max(lowest, self._policy.minimum_quality),
             gallery=self.gallery,
             index=self.index,

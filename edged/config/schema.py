@@ -142,19 +142,31 @@ class Decision(Settings):
 
     ``fpir`` is the tolerated share of presentations by people who are not enrolled that are
     granted all the same; left out, the profile's: attendance 1 %, access 0.3 %,
-    high_security 0.1 %. ``similarity`` replaces the derived threshold by a fixed one.
+    high_security 0.1 %. ``similarity`` replaces the derived threshold by a fixed one; the state
+    and ``edged check`` say what it implies. ``margin`` is by how much the best candidate must be
+    ahead of the second. ``doubtful`` is what becomes of a case between the two thresholds, or of
+    a lookalike. ``minimum_quality`` is asked of the fused evidence, ``view_quality`` of each view.
+    ``serve_again_after_s``: who was granted and stays is served again after this; left out, only
+    after having gone. ``strangers_per_day`` replaces the measured traffic in the stated risk.
     """
 
     profile: Literal["attendance", "access", "high_security"] = "access"
     fpir: Annotated[float, *_number(1e-6, 0.1)] | None = None
     similarity: Annotated[float, *_number(0.2, 0.99)] | None = None
     review_fpir_factor: Annotated[float, *_number(1, 1000)] = 30
+    margin: Annotated[float, *_number(0, 0.5)] | None = None
+    doubtful: Literal["review", "retake", "second_factor"] = "review"
+    one_person: bool | None = None
     minimum_quality: Annotated[float, *_number(0, 1)] | None = None
+    view_quality: Annotated[float, *_number(0, 1)] | None = None
     evidence_frames: Annotated[int, *_number(1, 50)] = 3
     denial_frames: Annotated[int, *_number(1, 200)] = 10
+    denial_after_s: Annotated[float, *_number(0.1, 60)] = 1.5
     retake_after_s: Annotated[float, *_number(0.5, 60)] = 3
     gone_after_s: Annotated[float, *_number(0.1, 60)] = 1
     cool_down_s: Annotated[float, *_number(0.5, 3600)] = 8
+    serve_again_after_s: Annotated[float, *_number(1, 86400)] | None = None
+    strangers_per_day: Annotated[float, *_number(0, 1e6)] | None = None
     instruction_hold_s: Annotated[float, *_number(0, 10)] = 1
     instruction_delay_s: Annotated[float, *_number(0, 10)] = 0.3
 
@@ -300,10 +312,74 @@ class Mqtt(Settings):
         return self.port or (8883 if self.tls else 1883)
 
 
+class Pulses(Settings):
+    """What one lamp or buzzer does: seconds on, off, on, off …; ``times`` rounds, 0 for ever."""
+
+    seconds: Annotated[tuple[Annotated[float, *_number(0.02, 60)], ...], Field(min_length=1)]
+    times: Annotated[int, *_number(0, 1000)] = 1
+
+
+class SignalLine(Settings):
+    """A lamp or a buzzer on a GPIO line."""
+
+    line: Annotated[int, *_number(0, 1023)] | str
+    active_low: bool = False
+
+
+class Signals(Settings):
+    """Lamps and buzzers: what each does in each state of the terminal."""
+
+    driver: Literal["gpio", "simulated"]
+    chip: str = "/dev/gpiochip0"
+    record: Path | None = None
+    lines: dict[Name, SignalLine]
+    states: dict[str, dict[Name, bool | Pulses]] = {}
+
+
+class History(Settings):
+    """The encrypted file of how presentations went: numbers, no faces, no names. Without a
+    ``path`` it lies beside the events."""
+
+    path: Path | None = None
+    keep_days: Annotated[int, *_number(1, 3650)] = 90
+
+
+class Recording(Settings):
+    """The encrypted file of what the decision saw, for ``edged replay``: no images, but
+    templates."""
+
+    path: Path
+    keep_days: Annotated[int, *_number(1, 365)] = 7
+    largest_mb: Annotated[int, *_number(1, 100_000)] = 500
+
+
+class Installer(Settings):
+    """The installer's page: behind a password on the web port, or on a unix socket only."""
+
+    password_file: Path | None = None
+    socket: Path | None = None
+    images: bool = False
+
+    @model_validator(mode="after")
+    def _one(self) -> Installer:
+        if (self.password_file is None) == (self.socket is None):
+            raise ValueError("give exactly one of password_file, socket")
+        return self
+
+
 class Web(Settings):
-    """The page for the terminal's own screen, on loopback only."""
+    """The page for the terminal's own screen, on loopback only.
+
+    ``live_picture`` shows the camera's picture, ``names`` greets by name, ``sound`` adds cues;
+    ``texts`` is a file with more languages or other words.
+    """
 
     port: Annotated[int, *_number(1, 65535)] = 8480
+    live_picture: bool = True
+    names: bool = False
+    sound: bool = False
+    texts: Path | None = None
+    installer: Installer | None = None
 
 
 class Config(Settings):
@@ -321,5 +397,8 @@ class Config(Settings):
     events: Events = Events()
     mqtt: Mqtt | None = None
     web: Web | None = None
+    signals: Signals | None = None
+    history: History = History()
+    recording: Recording | None = None
     names_in_events: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -7,7 +7,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from edged.decision.guidance import BLOCKING, Guidance, remedy
+from edged.decision.guidance import BLOCKING, Guidance, Need, needs
 from edged.types import Defect, Instruction
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Enrolment:
         if self._now_s - self._started_s >= self._timeout_s:
             return EnrolmentStep(Progress.TIMED_OUT, self._views)
         if observation.track_id is None:
-            return self._waiting(None)
+            return self._waiting(())
         if self._views and observation.track_id != self._track_id:
             self._views, self._track_id = 0, None
             return EnrolmentStep(Progress.RESTARTED, 0, self._guidance.shown)
@@ -83,15 +83,15 @@ class Enrolment:
         )
         quality = observation.quality
         if blocked or quality is None or not isfinite(quality) or quality < self._minimum_quality:
-            return self._waiting(remedy(observation.defects))
+            return self._waiting(needs(observation))
         if self._now_s - self._last_s < self._spacing_s:
-            return self._waiting(None)
+            return self._waiting(())
         self._track_id, self._last_s = observation.track_id, self._now_s
         self._views += 1
         done = self._views >= self._wanted
         self._guidance.clear()
         return EnrolmentStep(Progress.COMPLETED if done else Progress.TAKEN, self._views)
 
-    def _waiting(self, needed: Instruction | None) -> EnrolmentStep:
-        shown = self._guidance.update(self._now_s, needed)
+    def _waiting(self, wanted: tuple[Need, ...]) -> EnrolmentStep:
+        shown = self._guidance.update(self._now_s, wanted)
         return EnrolmentStep(Progress.WAITING, self._views, shown)

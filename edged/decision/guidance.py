@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from edged.types import Defect, Instruction
+
+if TYPE_CHECKING:
+    from edged.types import Observation
 
 BLOCKING = frozenset({Defect.NO_FACE, Defect.TOO_FAR, Defect.CUT_OFF, Defect.TURNED})
 """Views with one of these are never matched; the rest only explain a low quality."""
 
 # In the order in which mending them helps: without size and place nothing else can be judged.
-_REMEDIES: tuple[tuple[Defect, Instruction], ...] = (
-    (Defect.SEVERAL_FACES, Instruction.ONE_PERSON_ONLY),
-    (Defect.TOO_FAR, Instruction.COME_CLOSER),
-    (Defect.TOO_CLOSE, Instruction.STEP_BACK),
-    (Defect.CUT_OFF, Instruction.CENTER_FACE),
-    (Defect.TURNED, Instruction.FACE_CAMERA),
-    (Defect.BACKLIT, Instruction.AVOID_BACKLIGHT),
-    (Defect.TOO_DARK, Instruction.MORE_LIGHT),
-    (Defect.OVEREXPOSED, Instruction.AVOID_BACKLIGHT),
-    (Defect.BLURRED, Instruction.HOLD_STILL),
-    (Defect.OFF_CENTRE, Instruction.CENTER_FACE),
+_REMEDIES: tuple[tuple[Defect, Instruction, float], ...] = (
+    (Defect.SEVERAL_FACES, Instruction.ONE_PERSON_ONLY, 1.0),
+    (Defect.TOO_FAR, Instruction.COME_CLOSER, 0.9),
+    (Defect.TOO_CLOSE, Instruction.STEP_BACK, 0.85),
+    (Defect.CUT_OFF, Instruction.CENTER_FACE, 0.8),
+    (Defect.TURNED, Instruction.FACE_CAMERA, 0.75),
+    (Defect.BACKLIT, Instruction.AVOID_BACKLIGHT, 0.7),
+    (Defect.TOO_DARK, Instruction.MORE_LIGHT, 0.65),
+    (Defect.OVEREXPOSED, Instruction.AVOID_BACKLIGHT, 0.6),
+    (Defect.COVERED, Instruction.REMOVE_COVERING, 0.55),
+    (Defect.BLURRED, Instruction.HOLD_STILL, 0.5),
+    (Defect.OFF_CENTRE, Instruction.CENTER_FACE, 0.1),
 )
 
 
-def remedy(defects: tuple[Defect, ...]) -> Instruction:
-    """The instruction that helps most; `RETAKE` where no defect explains the low quality."""
-    for defect, instruction in _REMEDIES:
-        if defect in defects:
-            return instruction
-    return Instruction.RETAKE
+@dataclass(frozen=True, slots=True)
+class Need:
+    """An instruction, and the quality that following it is predicted to win, 0-1."""
+
+    instruction: Instruction
+    gain: float
+
+
+def needs(observation: Observation) -> tuple[Need, ...]:
+    """What would help this view, most helpful first; `RETAKE` where no defect explains it."""
+    gains = dict(zip(observation.defects, observation.gains, strict=False))
+    found = [
+        Need(instruction, gains.get(defect, gain))
+        for defect, instruction, gain in _REMEDIES
+        if defect in observation.defects
+    ]
+    return tuple(sorted(found, key=lambda need: -need.gain)) or (Need(Instruction.RETAKE, 0.0),)
 
 
 class Guidance:
@@ -46,8 +64,9 @@ class Guidance:
         self._needed: Instruction | None = None
         self._needed_since_s = 0.0
 
-    def update(self, t_s: float, needed: Instruction | None) -> Instruction | None:
-        """Take in what this frame needs; returns what to show now."""
+    def update(self, t_s: float, wanted: tuple[Need, ...]) -> Instruction | None:
+        """Take in what this frame needs, most helpful first; returns what to show now."""
+        needed = wanted[0].instruction if wanted else None
         if needed != self._needed:
             self._needed, self._needed_since_s = needed, t_s
         if needed == self.shown:
@@ -56,6 +75,11 @@ class Guidance:
         may_change = self.shown is None or t_s - self._shown_since_s >= self._hold_s
         if long_enough and may_change:
             self.shown, self._shown_since_s = needed, t_s
+        return self.shown
+
+    def keep(self, t_s: float) -> Instruction | None:
+        """A frame that says nothing: what is shown stays, for now."""
+        del t_s
         return self.shown
 
     def clear(self) -> None:

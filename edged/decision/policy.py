@@ -6,15 +6,22 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 from math import expm1, isfinite, log1p, log10
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edged.types import RiskPoint
 
+DAYS_PER_YEAR = 365.25
+
+Doubtful = Literal["review", "retake", "second_factor"]
+
 FPIR = {"attendance": 0.01, "access": 0.003, "high_security": 0.001}
 """Tolerated share of impostor presentations that are granted, by profile."""
+
+MARGIN = {"attendance": 0.02, "access": 0.03, "high_security": 0.06}
+"""By how much the best candidate must be ahead of the second, by profile."""
 
 
 def false_match_rate(fpir: float, people: int) -> float:
@@ -78,9 +85,16 @@ class Policy:
         curve: the bundle's calibration, descending FMR.
         fpir: tolerated share of impostor presentations that are granted.
         floor_same, floor_different: the 1:1 rule; the door is never laxer than it.
+        minimum_quality: evidence of a lower quality decides nothing, whatever its similarity.
+        view_quality: a view below this is never matched; None: the same as of the evidence.
         similarity: a fixed threshold instead of the derived one, or None.
-        minimum_quality: a view below this is never matched, whatever its similarity.
+        margin: by how much the best candidate must be ahead of the second to be granted.
+        doubtful: what becomes of a case between the thresholds, or of a lookalike.
         one_person: whether a second face at the door blocks the decision.
+        evidence_frames: the fewest usable views that a decision rests on.
+        denial_frames, denial_after_s: nobody is refused before so many independent views, or
+            so long after the first of them.
+        serve_again_after_s: who was granted and stays is served again; None: only once gone.
     """
 
     curve: tuple[RiskPoint, ...]
@@ -88,14 +102,19 @@ class Policy:
     floor_same: float
     floor_different: float
     minimum_quality: float
+    view_quality: float | None = None
     similarity: float | None = None
     review_fpir_factor: float = 30.0
+    margin: float = 0.0
+    doubtful: Doubtful = "review"
     one_person: bool = False
     evidence_frames: int = 3
     denial_frames: int = 10
+    denial_after_s: float = 1.5
     retake_after_s: float = 3.0
     gone_after_s: float = 1.0
     cool_down_s: float = 8.0
+    serve_again_after_s: float | None = None
     instruction_delay_s: float = 0.3
     instruction_hold_s: float = 1.0
 
@@ -107,9 +126,24 @@ class Policy:
         review = similarity_at(false_match_rate(lax, people), self.curve)
         return Thresholds(grant, min(grant, max(review, self.floor_different)))
 
+    @property
+    def view_floor(self) -> float:
+        """The quality from which a view counts as evidence."""
+        return self.minimum_quality if self.view_quality is None else self.view_quality
+
     def implied_fpir(self, people: int) -> float:
         """The FPIR that the grant threshold really implies at this gallery size."""
         return false_positive_rate(fmr_at(self.thresholds(people).grant, self.curve), people)
+
+
+def false_accepts_per_year(fpir: float, strangers_per_day: float) -> float:
+    """How many people who are not enrolled this door is expected to let in, a year.
+
+    Args:
+        fpir: of one presentation.
+        strangers_per_day: presentations by people who are not enrolled.
+    """
+    return fpir * strangers_per_day * DAYS_PER_YEAR
 
 
 class Verdict(StrEnum):

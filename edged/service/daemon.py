@@ -143,6 +143,7 @@ class Daemon:
             config,
             self._policy,
             identity=self._engine.identity,
+            quality=self._engine.manifest.quality.quality,
             enrolment_quality=max(manifest.quality.minimum.access, self._policy.minimum_quality),
             gallery=self._gallery,
             index=self._index,

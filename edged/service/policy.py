@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged.decision.policy import FPIR, Policy
+from edged.decision.policy import FPIR, MARGIN, Policy
 
 if TYPE_CHECKING:
     from edged.bundle.manifest import Recogniser
@@ -25,13 +25,20 @@ def make_policy(decision: Decision, manifest: Recogniser) -> Policy:
             minimum if minimum is not None else getattr(manifest.quality.minimum, profile)
         ),
         similarity=decision.similarity,
+        view_quality=decision.view_quality,
         review_fpir_factor=decision.review_fpir_factor,
-        one_person=profile == "high_security",
+        margin=decision.margin if decision.margin is not None else MARGIN[profile],
+        doubtful=decision.doubtful,
+        one_person=(
+            decision.one_person if decision.one_person is not None else profile == "high_security"
+        ),
         evidence_frames=decision.evidence_frames,
         denial_frames=decision.denial_frames,
+        denial_after_s=decision.denial_after_s,
         retake_after_s=decision.retake_after_s,
         gone_after_s=decision.gone_after_s,
         cool_down_s=decision.cool_down_s,
+        serve_again_after_s=decision.serve_again_after_s,
         instruction_delay_s=decision.instruction_delay_s,
         instruction_hold_s=decision.instruction_hold_s,
     )

@@ -9,22 +9,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.enrolment import Enrolment, Progress
-from edged.decision.presentation import Kind, Outcome, Phase, Presentation
+from edged.decision.presentation import Kind, Outcome, Phase
 from edged.errors import DoorError, GalleryError, StorageError
 from edged.gallery.people import Enrolment as Template
-from edged.vision.evidence import Evidence
+from edged.service.judge import Judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.config.schema import Config
     from edged.decision.policy import Policy
+    from edged.decision.presentation import Step
     from edged.door.door import Door
     from edged.gallery.search import Index
     from edged.gallery.store import Gallery
     from edged.service.journal import Journal
     from edged.service.metrics import Metrics
-    from edged.types import Floats, Frame, Instruction, Match, Observation
+    from edged.types import Floats, Frame, FusedMatch, Instruction, Match, Observation
     from edged.vision.pipeline import Vision
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,8 @@ class Display:
     instruction: Instruction | None = None
     enrolling: bool = False
     views: int = 0
+    progress: float = 0.0
+    name: str | None = None
 
 
 class Terminal:
@@ -65,8 +68,11 @@ class Terminal:
 
     Args:
         identity: of the model whose templates are made and compared.
+        quality: what a log variance means to that model, 0-1.
         enrolment_quality: of each view that is enrolled.
         on_display: called when what the person is to see changes.
+        on_step: called with everything that the decision saw, for each frame that it saw.
+        on_look: called with each frame and what it showed.
     """
 
     def __init__(
@@ -75,6 +81,7 @@ class Terminal:
         policy: Policy,
         *,
         identity: str,
+        quality: Callable[[float], float],
         enrolment_quality: float,
         gallery: Gallery,
         index: Index,
@@ -82,6 +89,8 @@ class Terminal:
         journal: Journal,
         metrics: Metrics,
         on_display: Callable[[Display], None],
+        on_step: Callable[[Observation, FusedMatch | None, Step], None] = lambda *_: None,
+        on_look: Callable[[Frame, Observation], None] = lambda *_: None,
     ) -> None:
         self._config = config
         self._policy = policy
@@ -93,13 +102,15 @@ class Terminal:
         self._journal = journal
         self._metrics = metrics
         self._on_display = on_display
-        self._presentation = Presentation(policy)
-        self._evidence = Evidence()
+        self._on_step = on_step
+        self._on_look = on_look
+        self._judge = Judge(policy, self._search, quality)
         self._lock = threading.Lock()
         self._request: EnrolmentRequest | None = None
         self._enrolment: Enrolment | None = None
         self._views: list[tuple[Floats, float]] = []
         self._display = Display(Phase.IDLE)
+        self._greeted: str | None = None
         self._frame_s = float("-inf")
         self._processed = 0
 
@@ -133,11 +144,12 @@ class Terminal:
         # Now and then also while a decision holds: the next in the queue may stand there.
         wants = (
             request is not None
-            or self._presentation.wants_evidence
+            or self._judge.wants_evidence
             or self._processed % _LOOK_AGAIN_FRAMES == 0
         )
         with self._metrics.stage("observe"):
             observation = vision.observe(frame, embed=wants)
+        self._on_look(frame, observation)
         if request is not None:
             self._enrol(request, observation)
         else:
@@ -158,8 +170,7 @@ class Terminal:
 
     def forget(self) -> None:
         """Whoever stands there now may be somebody else: nothing gathered so far counts."""
-        self._presentation.reset()
-        self._evidence.clear()
+        self._judge.forget()
         request = self._request
         if request is not None and (self._views or request.overdue):
             self._finish_enrolment(request, "no image came for a while; see the camera")
@@ -171,25 +182,28 @@ class Terminal:
             self._finish_enrolment(request, "the terminal was stopped")
 
     def _decide(self, observation: Observation) -> None:
-        match = self._match(observation) if self._presentation.usable(observation) else None
-        step = self._presentation.step(observation, match)
-        display = Display(step.phase, step.instruction)
+        step = self._judge.step(observation)
+        self._on_step(observation, self._judge.fused, step)
+        if step.outcome is not None:
+            self._greeted = self._greeting(step.outcome)
+        if step.phase is not Phase.GRANTED:
+            self._greeted = None
+        display = Display(step.phase, step.instruction, progress=step.progress, name=self._greeted)
         if step.outcome is not None and not self._act(step.outcome):
-            self._presentation.hold(self._frame_s)
+            self._judge.hold(self._frame_s)
             display = Display(Phase.HELD)
         self._show(display)
 
-    def _match(self, observation: Observation) -> Match | None:
-        if observation.embedding is None or observation.log_variance is None:
-            return None
-        track_id = observation.track_id
-        if track_id is None:
-            return None
-        if self._presentation.starts_anew(track_id):
-            self._evidence.clear()
-        template = self._evidence.add(track_id, observation.embedding, observation.log_variance)
+    def _search(self, template: Floats) -> Match:
         with self._metrics.stage("search"):
             return self._index.search(template, 2)
+
+    def _greeting(self, outcome: Outcome) -> str | None:
+        """The name to be shown, where the installer allows it."""
+        web = self._config.web
+        if outcome.kind is not Kind.GRANTED or outcome.person_id is None:
+            return None
+        return self._name_of(outcome.person_id) if web is not None and web.names else None
 
     def _act(self, outcome: Outcome) -> bool:
         """Record and do it; False when the door should have opened and did not."""
@@ -233,7 +247,9 @@ class Terminal:
             "threshold": _round(outcome.threshold),
             "implied_fpir": outcome.implied_fpir and float(f"{outcome.implied_fpir:.3g}"),
             "people": outcome.people,
+            "margin": outcome.margin,
             "quality": _round(outcome.quality),
+            "fused_quality": _round(outcome.fused_quality),
             "frames": outcome.frames,
             "duration_s": round(outcome.duration_s, 3),
             "instructions": [instruction.value for instruction in outcome.instructions],
@@ -255,8 +271,7 @@ class Terminal:
 
     def _enrol(self, request: EnrolmentRequest, observation: Observation) -> None:
         if self._enrolment is None:
-            self._presentation.reset()
-            self._evidence.clear()
+            self._judge.forget()
             self._views = []
             self._enrolment = Enrolment(request.views, self._enrolment_quality, request.timeout_s)
         step = self._enrolment.step(observation)
@@ -300,14 +315,14 @@ class Terminal:
             quality = round(min(quality for _, quality in self._views), 3)
             self._journal.record("enrol.completed", **told, views=request.views, quality=quality)
             # Whoever was just enrolled is not served until they have left and come back.
-            self._presentation.hold(self._frame_s, request.person_id)
+            self._judge.hold(self._frame_s, request.person_id)
         else:
             self._journal.record("enrol.failed", **told, reason=refusal)
         log.info("enrolment %s", "completed" if refusal is None else f"failed: {refusal}")
         self._views, self._enrolment = [], None
         with self._lock:
             self._request = None
-        self._show(Display(self._presentation.phase))
+        self._show(Display(self._judge.phase))
 
     def _show(self, display: Display) -> None:
         if display != self._display:

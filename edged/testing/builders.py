@@ -8,6 +8,7 @@ from edged.types import (
     Candidate,
     Defect,
     Face,
+    FusedMatch,
     Match,
     Observation,
     Pose,
@@ -57,6 +58,11 @@ def observation(
     return Observation(
         t_s, 0, faces, track_id, face(), defects, None, None if quality is None else -1.0, quality
     )
+
+
+def fused(found: Match, quality: float = 0.9, views: int = 1) -> FusedMatch:
+    """What some views say together."""
+    return FusedMatch(found, quality, views)
 
 
 def match(similarity: float, person_id: str = "p1", people: int = 100) -> Match:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-PHASES = ("idle", "gathering", "granted", "denied", "review", "held")
+PHASES = ("idle", "gathering", "granted", "denied", "review", "second_factor", "held")
 
 
 @dataclass(frozen=True, slots=True)

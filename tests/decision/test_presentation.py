@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.decision.presentation import Kind, Outcome, Phase, Presentation, Step
-from edged.testing.builders import match, observation, policy
+from edged.testing.builders import fused, match, observation, policy
 from edged.types import Defect, Instruction, Match, Observation
 
 FRAME_S = 1 / 15
@@ -23,7 +23,7 @@ def show(
 ) -> list[Step]:
     """Feed the same view for some frames."""
     return [
-        presentation.step(observation(start_s + n * FRAME_S, **view), found)  # type: ignore[arg-type]
+        presentation.step(observation(start_s + n * FRAME_S, **view), found and fused(found))  # type: ignore[arg-type]
         for n in range(frames)
     ]
 
