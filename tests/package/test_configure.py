@@ -30,6 +30,12 @@ SECTIONS = {
     "mqtt.commands": schema.Commands,
     "mqtt.commands.keys": schema.CommandKey,
     "web": schema.Web,
+    "web.installer": schema.Installer,
+    "signals": schema.Signals,
+    "signals.lines": schema.SignalLine,
+    "signals.states": schema.Pulses,
+    "history": schema.History,
+    "recording": schema.Recording,
 }
 UNITS = {"s": "s", "px": "px", "deg": "°", "hz": "per second", "port": ""}
 WORDS = {"string": "text", "integer": "whole number", "array": "list", "object": "options"}
