@@ -18,7 +18,8 @@
     ├── GalleryError       the gallery refuses a person or a template
     ├── DoorError          the relay cannot be driven
     ├── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
-    └── ScreenError        the page for the terminal's own screen cannot be served
+    ├── ScreenError        the page for the terminal's own screen cannot be served
+    └── InstallerError     the installer's page cannot be served, or its password not be kept
 
 Messages are lower case and say what happened, on what, and what to do. Expected outcomes
 (no face, poor quality, nobody matches) are values, never exceptions.
@@ -99,3 +100,7 @@ class BrokerError(EdgedError):
 
 class ScreenError(EdgedError):
     """The page for the terminal's own screen cannot be served."""
+
+
+class InstallerError(EdgedError):
+    """The installer's page cannot be served, or its password cannot be kept."""

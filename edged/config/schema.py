@@ -354,11 +354,16 @@ class Recording(Settings):
 
 
 class Installer(Settings):
-    """The installer's page: behind a password on the web port, or on a unix socket only."""
+    """The installer's page: behind a password on the web port, or on a unix socket only.
+
+    ``images`` shows the camera's picture and keeps small ones of the last faces in memory;
+    ``person_ids`` says who was recognised, as the site named them.
+    """
 
     password_file: Path | None = None
     socket: Path | None = None
     images: bool = False
+    person_ids: bool = False
 
     @model_validator(mode="after")
     def _one(self) -> Installer:
