@@ -13,6 +13,8 @@ from edged.types import Candidate, Match
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from edged.types import Floats
 
 _FIRST_ROWS = 64
@@ -33,6 +35,9 @@ class Index:
     Args:
         model: whose templates these are.
         size: numbers in an embedding.
+
+    Attributes:
+        revision: grows with every change; in memory only.
     """
 
     def __init__(self, model: str, size: int) -> None:
@@ -43,6 +48,8 @@ class Index:
         self._matrix: Floats = np.zeros((_FIRST_ROWS, size), np.float32)
         self._ids: list[str] = []  # whose each row is
         self._row_of: dict[str, int] = {}
+        self._since: NDArray[np.int64] = np.zeros(_FIRST_ROWS, np.int64)  # revision of each row
+        self.revision = 0
 
     def __len__(self) -> int:
         """How many people, which is how many rows."""
@@ -57,6 +64,12 @@ class Index:
         """Everybody here."""
         with self._changes:
             return set(self._ids)
+
+    def row(self, person_id: str) -> tuple[int, Floats] | None:
+        """A person's row, float32 (size,), and the revision since which it is theirs."""
+        with self._rows:
+            row = self._row_of.get(person_id)
+            return None if row is None else (int(self._since[row]), self._matrix[row].copy())
 
     def put(self, person_id: str, embedding: Floats) -> None:
         """Set a person's row: unit-length float32 (size,).
@@ -80,12 +93,16 @@ class Index:
             self._reserve(end)
             # no search looks beyond the last of _ids
             self._matrix[start:end] = embeddings[new] if known else embeddings
+            revision = self.revision + 1
+            self._since[start:end] = revision
             with self._rows:
                 for i in known:
                     self._matrix[self._row_of[people[i]]] = embeddings[i]
+                    self._since[self._row_of[people[i]]] = revision
                 for row, i in enumerate(new, start):
                     self._row_of[people[i]] = row
                     self._ids.append(people[i])
+                self.revision = revision
 
     def remove(self, people: Iterable[str]) -> None:
         """Forget people; unknown ones do no harm. The last row moves into the gap."""
@@ -101,7 +118,9 @@ class Index:
                         self._matrix[row] = self._matrix[last]
                         self._ids[row] = moved
                         self._row_of[moved] = row
+                        self._since[row] = self._since[last]
                     self._matrix[last] = 0  # nothing of the person stays in memory
+                    self.revision += 1
 
     def search(self, probe: Floats, k: int) -> Match:
         """The `k` people most similar to a probe.
@@ -136,5 +155,7 @@ class Index:
         # zeros that were never touched take no memory
         matrix = np.zeros((max(rows, int(len(self._matrix) * _GROWTH)), self.size), np.float32)
         matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
+        since = np.zeros(len(matrix), np.int64)
+        since[: len(self._ids)] = self._since[: len(self._ids)]
         with self._rows:
-            self._matrix = matrix
+            self._matrix, self._since = matrix, since

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edged.decision.presentation import Phase, Presentation
+from edged.recording.items import Forgot, Held
 from edged.types import FusedMatch
 from edged.vision.evidence import Evidence
 
@@ -23,6 +24,7 @@ class Judge:
         policy: the rules.
         search: the two people most similar to a template.
         quality: what a log variance means, 0-1; the bundle's calibration.
+        on_mark: called with what else than an observation changed its mind.
 
     Attributes:
         fused: what the last observation's evidence said; None where it added nothing.
@@ -33,9 +35,11 @@ class Judge:
         policy: Policy,
         search: Callable[[Floats], Match],
         quality: Callable[[float], float],
+        on_mark: Callable[[Held | Forgot], None] = lambda _: None,
     ) -> None:
         self._search = search
         self._quality = quality
+        self._on_mark = on_mark
         self._presentation = Presentation(policy)
         self._evidence = Evidence()
         self.fused: FusedMatch | None = None
@@ -58,10 +62,12 @@ class Judge:
 
     def hold(self, t_s: float, person_id: str | None = None) -> None:
         """Serve whoever stands there only after they have gone."""
+        self._on_mark(Held(t_s, person_id))
         self._presentation.hold(t_s, person_id)
 
     def forget(self) -> None:
         """Whoever stands there now may be somebody else: nothing gathered so far counts."""
+        self._on_mark(Forgot())
         self._presentation.reset()
         self._evidence.clear()
 

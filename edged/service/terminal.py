@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from edged.door.door import Door
     from edged.gallery.search import Index
     from edged.gallery.store import Gallery
+    from edged.recording.items import Forgot, Held
     from edged.service.journal import Journal
     from edged.service.metrics import Metrics
     from edged.types import Floats, Frame, FusedMatch, Instruction, Match, Observation
@@ -73,6 +74,7 @@ class Terminal:
         on_display: called when what the person is to see changes.
         on_step: called with everything that the decision saw, for each frame that it saw.
         on_look: called with each frame and what it showed.
+        on_mark: called when the decision is told to wait, or to begin anew.
     """
 
     def __init__(
@@ -91,6 +93,7 @@ class Terminal:
         on_display: Callable[[Display], None],
         on_step: Callable[[Observation, FusedMatch | None, Step], None] = lambda *_: None,
         on_look: Callable[[Frame, Observation], None] = lambda *_: None,
+        on_mark: Callable[[Held | Forgot], None] = lambda _: None,
     ) -> None:
         self._config = config
         self._policy = policy
@@ -104,7 +107,7 @@ class Terminal:
         self._on_display = on_display
         self._on_step = on_step
         self._on_look = on_look
-        self._judge = Judge(policy, self._search, quality)
+        self._judge = Judge(policy, self._search, quality, on_mark)
         self._lock = threading.Lock()
         self._request: EnrolmentRequest | None = None
         self._enrolment: Enrolment | None = None

@@ -182,3 +182,31 @@ def test_a_person_who_stays_is_found_while_others_come_and_go() -> None:
         searches += 1
     changer.join()
     assert index.people == 1
+
+
+def test_a_row_tells_since_which_revision_it_is_theirs() -> None:
+    first, second, third = embeddings(3, SIZE, seed=1)
+    index = Index("m", SIZE)
+    assert (index.row("a"), index.revision) == (None, 0)
+    index.put_many(["a", "b"], np.stack([first, second]))
+    index.put("b", third)
+    for who, since, row in (("a", 1, first), ("b", 2, third)):
+        found = index.row(who)
+        assert found is not None
+        assert found[0] == since
+        assert found[1] == pytest.approx(row)
+    index.remove(["a"])  # the last row moves into its place
+    assert index.revision == 3
+    moved = index.row("b")
+    assert moved is not None
+    assert moved[0] == 2
+    moved[1][:] = 0  # a copy
+    assert index.search(third, 1).candidates[0].similarity == pytest.approx(1)
+    assert index.row("a") is None
+
+
+def test_rows_keep_their_revision_when_the_matrix_grows() -> None:
+    index = Index("m", SIZE)
+    index.put("first", embeddings(1, SIZE, seed=1)[0])
+    index.put_many([f"p{n}" for n in range(300)], embeddings(300, SIZE, seed=2))
+    assert [found and found[0] for found in (index.row("first"), index.row("p299"))] == [1, 2]
