@@ -8,7 +8,7 @@ from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load_parts, problem_at
 from edged.door.table import make_door
-from edged.errors import BundleError, ConfigError, EdgedError
+from edged.errors import BundleError, ConfigError, EdgedError, ScreenError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.auth import Keyring
@@ -16,13 +16,14 @@ from edged.mqtt.credentials import password, tls_context
 from edged.service.engine import Engine
 from edged.vault.keys import load_key
 from edged.web.screen import Screen
+from edged.web.texts import load_texts
 
 if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
     from edged.cli.output import Output
-    from edged.config.schema import Mqtt
+    from edged.config.schema import Mqtt, Web
     from edged.vault.keys import Secret
 
 
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         _check_mqtt(checks, parts["mqtt"])
     if parts.get("web") is not None:
         checks.of("web", lambda: _open(Screen(parts["web"], dict)))
+        checks.of("web.texts", lambda: _check_texts(parts["web"]))
     if checks.problems:
         raise ConfigError(in_order(checks.problems))
     output.result(
@@ -106,6 +108,16 @@ def _open_engine(engine: Engine) -> None:
     with engine:
         if engine.passed_over:
             raise BundleError("\n".join(engine.passed_over))
+
+
+def _check_texts(settings: Web) -> None:
+    """The screen falls back to our texts; what it has to fall back for is wrong all the same.
+
+    Raises:
+        ScreenError: something is.
+    """
+    if problems := load_texts(settings.texts).problems:
+        raise ScreenError("\n".join(problems))
 
 
 def _open(part: Any) -> None:

@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config
     from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
-    from edged.types import Frame
+    from edged.types import Frame, Observation
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
 _STALLED_S = 10.0
 _FIRST_FRAME_S = 20.0
+_BLIND = {"camera", "pipeline", "runtime"}  # without these nobody is seen
 _LONGEST_END_S = 9.0  # a camera may take its whole timeout_s (8 at most) to let go
 
 
@@ -151,6 +152,7 @@ class Daemon:
             journal=self._journal,
             metrics=self._metrics,
             on_display=self._display,
+            on_look=self._looked,
         )
         self._open_screen(stack)
         self._state.set(software=__version__, model=self._engine.identity)
@@ -162,7 +164,12 @@ class Daemon:
 
     def _open_screen(self, stack: ExitStack) -> None:
         if self._config.web is not None:
-            screen = Screen(self._config.web, self._state.document, self._metrics.prometheus)
+            screen = Screen(
+                self._config.web,
+                self._state.document,
+                self._metrics.prometheus,
+                blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
+            )
             stack.callback(screen.close)
             try:
                 screen.open()
@@ -171,6 +178,10 @@ class Daemon:
                 self._state.degrade("screen", str(fault))
             else:
                 self._screen = screen
+                for problem in screen.problems:
+                    log.warning("the screen's texts: %s", problem)
+                if screen.problems:
+                    self._state.degrade("screen", "; ".join(screen.problems))
 
     def _open_link(self, stack: ExitStack) -> None:
         settings = self._config.mqtt
@@ -351,8 +362,21 @@ class Daemon:
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
         if self._screen is not None:
             shown = display.instruction.value if display.instruction else None
-            view = ScreenView(display.phase.value, shown, display.enrolling, display.views)
-            self._screen.show(view)
+            self._screen.show(
+                ScreenView(
+                    display.phase.value,
+                    shown,
+                    display.enrolling,
+                    display.views,
+                    display.progress,
+                    display.name,
+                )
+            )
+
+    def _looked(self, frame: Frame, observation: Observation) -> None:
+        """On the vision thread: references are taken, nothing else."""
+        if self._screen is not None:
+            self._screen.look(frame, observation)
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
         event = self._journal.record(

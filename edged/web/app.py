@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
@@ -9,31 +10,35 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
 from edged.web.page import policy, render
-from edged.web.texts import choose, load_texts
+from edged.web.texts import choose
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from starlette.requests import Request
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from edged.web.picture import Picture
     from edged.web.stream import Stream
+    from edged.web.texts import Texts
 
 CLIENTS = 16
+INSTALLER = "/installer"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Guard:
-    """Lets GET through, and tells the browser to trust nothing but this answer."""
+    """Lets GET through, and POST to the installer's page; tells the browser to trust nothing
+    but this answer. The installer's page may bring a Content-Security-Policy of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
+        self._policy = policy()
         self._headers = {
-            "Content-Security-Policy": policy(),
             "Cross-Origin-Resource-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             "Referrer-Policy": "no-referrer",
@@ -44,20 +49,32 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(self._headers)
+                headers = MutableHeaders(scope=message)
+                headers.update(self._headers)
+                headers.setdefault("Content-Security-Policy", self._policy)
             await send(message)
 
         app: ASGIApp = self._app
-        if scope["type"] == "http" and scope["method"] != "GET":
-            app = PlainTextResponse("only GET\n", 405, {"Allow": "GET"})
+        if scope["type"] == "http" and scope["method"] not in (allowed := _allowed(scope["path"])):
+            said = f"only {' and '.join(allowed)}\n"
+            app = PlainTextResponse(said, 405, {"Allow": ", ".join(allowed)})
         await app(scope, receive, guarded)
 
 
-class Seats:
-    """So many browsers may follow the events at the same time."""
+def _allowed(path: str) -> tuple[str, ...]:
+    return ("GET", "POST") if path.startswith(f"{INSTALLER}/") else ("GET",)
 
-    def __init__(self, stream: Stream) -> None:
+
+class Seats:
+    """So many browsers may follow a stream at the same time.
+
+    Args:
+        stream: gives the stream to one more of them.
+    """
+
+    def __init__(self, stream: Callable[[], AsyncGenerator[bytes]], media_type: str) -> None:
         self._stream = stream
+        self._media_type = media_type
         self._taken = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,30 +84,41 @@ class Seats:
             return
         self._taken += 1
         try:
-            events = StreamingResponse(self._stream.messages(), media_type="text/event-stream")
-            await events(scope, receive, send)
+            async with aclosing(self._stream()) as pieces:
+                answer = StreamingResponse(pieces, media_type=self._media_type)
+                await answer(scope, receive, send)
         finally:
             self._taken -= 1
 
 
-def make_app(
-    stream: Stream, state: Callable[[], dict[str, Any]], metrics: Callable[[], str] | None
-) -> Starlette:
-    """Everything that is served. `state` and `metrics` are called in worker threads.
+async def framed(picture: Picture) -> AsyncGenerator[bytes]:
+    """The pictures as one stream: before each its length, four bytes, the highest first."""
+    async with aclosing(picture.frames()) as frames:
+        async for jpeg in frames:
+            yield len(jpeg).to_bytes(4, "big") + jpeg
 
-    Raises:
-        ScreenError: a text is missing.
-    """
-    pages = {name: render(texts) for name, texts in load_texts().items()}
-    seats = Seats(stream)
+
+def make_app(
+    stream: Stream,
+    state: Callable[[], dict[str, Any]],
+    metrics: Callable[[], str] | None,
+    *,
+    languages: dict[str, Texts],
+    picture: Picture | None = None,
+    sound: bool = False,
+    installer: ASGIApp | None = None,
+) -> Starlette:
+    """Everything that is served. `state` and `metrics` are called in worker threads."""
+    pages = {
+        name: render(texts, picture=picture is not None, sound=sound)
+        for name, texts in languages.items()
+    }
+    events = Seats(stream.messages, "text/event-stream")
 
     async def page(request: Request) -> Response:
         accepted = request.headers.get("accept-language", "")
         name = choose(set(pages), request.query_params.get("lang"), accepted)
         return HTMLResponse(pages[name], headers={"Vary": "Accept-Language"})
-
-    async def events(_request: Request) -> Any:
-        return seats
 
     async def healthz(_request: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -103,14 +131,20 @@ def make_app(
             return PlainTextResponse("no metrics are kept\n", 404)
         return PlainTextResponse(metrics(), media_type=_METRICS)
 
+    routes: list[Route | Mount] = [
+        Route("/", page),
+        Route("/events", events),
+        Route("/healthz", healthz),
+        Route("/state", told_state),
+        Route("/metrics", told_metrics),
+    ]
+    if picture is not None:
+        seen = picture
+        routes.append(Route("/picture", Seats(lambda: framed(seen), "application/octet-stream")))
+    if installer is not None:
+        routes.append(Mount(INSTALLER, installer))
     return Starlette(
-        routes=[
-            Route("/", page),
-            Route("/events", events),
-            Route("/healthz", healthz),
-            Route("/state", told_state),
-            Route("/metrics", told_metrics),
-        ],
+        routes=routes,
         middleware=[
             Middleware(Guard),
             # Against DNS rebinding: another site's name may come to point at this terminal.

@@ -42,10 +42,14 @@ def policy() -> str:
     )
 
 
-def render(texts: Texts) -> str:
-    """The page in one language."""
+def render(texts: Texts, *, picture: bool, sound: bool) -> str:
+    """The page in one language, with the camera's picture and with sounds or without."""
     data = json.dumps(texts.model_dump()).replace("<", "\\u003c")
-    parts = {"style": _read("page.css"), "script": _read("page.js"), "texts": data} | {
-        key: html.escape(getattr(texts, key)) for key in ("tag", "title", "lost", "lost_detail")
-    }
+    parts = {
+        "style": _read("page.css"),
+        "script": _read("page.js"),
+        "texts": data,
+        "picture": "on" if picture else "off",
+        "sound": "on" if sound else "off",
+    } | {key: html.escape(getattr(texts, key)) for key in ("tag", "title", "lost", "lost_detail")}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))

@@ -13,7 +13,7 @@ import cv2
 from edged.web.bell import Bell
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from edged.types import Frame, Image, Observation
 
@@ -43,7 +43,7 @@ class Picture:
         self._newest = (frame.image, time.monotonic())
         self._bell.ring()
 
-    async def frames(self) -> AsyncIterator[bytes]:
+    async def frames(self) -> AsyncGenerator[bytes]:
         """JPEGs of at most 640 x 480 px, each the newest there is. In any loop, without end.
 
         Nothing queues: who takes long misses pictures. A picture that is seconds old is not
@@ -84,5 +84,5 @@ def encode(image: Image) -> bytes:
     scale = sqrt(_MOST_PX / (height * width))
     if scale < 1:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, size, interpolation=cv2.INTER_LINEAR)
     return bytes(cv2.imencode(".jpg", image, _JPEG)[1])

@@ -4,73 +4,76 @@ from __future__ import annotations
 
 import asyncio
 import json
-import threading
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 
+from edged.web.bell import Bell
 from edged.web.view import ScreenView
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, Callable
+
+    from edged.web.view import Place
 
 HEARTBEAT_S = 5.0
+_LEAST_S = 0.05  # between two views: enough for a ring that follows a face
+_POLL_S = 0.5  # whether the terminal is blind is asked, not told
 _ALIVE = b"event: alive\ndata: {}\n\n"  # a browser drops events without data
 
 
 class Stream:
-    """Holds one view. Nothing queues: who reads slowly misses views, never the newest."""
+    """Holds one view. Nothing queues: who reads slowly misses views, never the newest.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
+    Args:
+        blind: whether the terminal sees nobody at present; called in the loop, must be quick.
+    """
+
+    def __init__(self, blind: Callable[[], bool] = lambda: False) -> None:
+        self._blind = blind
         self._view = ScreenView()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._waking = False
-        self._changed = asyncio.Event()
+        self._face: Place | None = None
+        self._bell = Bell()
 
     def show(self, view: ScreenView) -> None:
         """Make this the current view. From any thread; never waits for a browser."""
-        with self._lock:
-            self._view = view
-            self._wake_soon()
+        self._view = view
+        self._bell.ring()
 
-    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start to serve `messages`, in this loop."""
-        with self._lock:
-            self._loop, self._waking = loop, False
+    def look(self, face: Place | None) -> None:
+        """The served face is here now. From any thread; never waits for a browser."""
+        if face != self._face:
+            self._face = face
+            self._bell.ring()
 
-    def detach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """End this loop's `messages`. Must be called before it is closed; safe twice."""
-        with self._lock:
-            if self._loop is loop:
-                self._wake_soon()
-                self._loop = None
-
-    def _wake_soon(self) -> None:
-        # At most one call waits in the loop, however often and fast views are shown.
-        if self._loop is not None and not self._waking:
-            self._waking = True
-            self._loop.call_soon_threadsafe(self._wake)
-
-    def _wake(self) -> None:
-        with self._lock:
-            self._waking = False
-            changed, self._changed = self._changed, asyncio.Event()
-        changed.set()
-
-    async def messages(self) -> AsyncIterator[bytes]:
+    async def messages(self) -> AsyncGenerator[bytes]:
         """Server-Sent Events: the view now, then each newest one, and signs of life."""
         sent: ScreenView | None = None
-        while True:
-            with self._lock:
-                loop, view, changed = self._loop, self._view, self._changed
-            if loop is None:
-                return
-            if view != sent:
-                sent = view
-                yield f"data: {json.dumps(asdict(view))}\n\n".encode()
-                continue
-            try:
-                async with asyncio.timeout(HEARTBEAT_S):
-                    await changed.wait()
-            except TimeoutError:
-                yield _ALIVE
+        sent_s = 0.0
+        with self._bell.listening() as ear:
+            while True:
+                changed = ear.changed
+                view = self._now()
+                if view != sent:
+                    sent, sent_s = view, time.monotonic()
+                    yield f"data: {json.dumps(asdict(view), allow_nan=False)}\n\n".encode()
+                    await asyncio.sleep(_LEAST_S)
+                    continue
+                try:
+                    async with asyncio.timeout(_POLL_S):
+                        await changed.wait()
+                except TimeoutError:
+                    if time.monotonic() - sent_s >= HEARTBEAT_S:
+                        sent_s = time.monotonic()
+                        yield _ALIVE
+
+    def _now(self) -> ScreenView:
+        view, face = self._view, self._face
+        if face is not None and not all(map(isfinite, face)):
+            face = None
+        progress = min(1.0, max(0.0, view.progress)) if isfinite(view.progress) else 0.0
+        blind = self._blind()
+        if blind:
+            return ScreenView(blind=True)
+        return replace(view, face=face, progress=round(progress, 3))

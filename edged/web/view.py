@@ -1,10 +1,15 @@
-"""What the person at the door is to see; no names, no images."""
+"""What the person at the door is to see; no images, and a name only where it is allowed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edged.types import Frame, Observation
 
 PHASES = ("idle", "gathering", "granted", "denied", "review", "second_factor", "held")
+Place = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +21,32 @@ class ScreenView:
         instruction: a code of `edged.types.Instruction`, or None.
         enrolling: somebody is being enrolled.
         views: of the person, kept so far; counts while enrolling.
+        progress: towards a decision, 0-1.
+        name: whom to greet, or None.
+        face: where the served face is: left, top, width, height as shares of the frame; None
+            without one. `Screen.look` fills it in.
+        blind: nobody can be seen at present, so whatever else is said here is old.
     """
 
     phase: str = "idle"
     instruction: str | None = None
     enrolling: bool = False
     views: int = 0
+    progress: float = 0.0
+    name: str | None = None
+    face: Place | None = None
+    blind: bool = False
+
+
+def place(frame: Frame, observation: Observation) -> Place | None:
+    """Where the served face is in the frame."""
+    if observation.face is None:
+        return None
+    height, width = frame.image.shape[:2]
+    box = observation.face.box
+    return (
+        round(box.left / width, 3),
+        round(box.top / height, 3),
+        round(box.width / width, 3),
+        round(box.height / height, 3),
+    )
