@@ -43,6 +43,20 @@ def test_the_unit_is_clean(unit: Path) -> None:
     assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
 
 
+def test_the_unit_of_the_screen_is_clean_and_reaches_nothing_but_the_terminal(
+    tmp_path: Path,
+) -> None:
+    text = (UNITS / "edged-kiosk.service").read_text()
+    path = tmp_path / "edged-kiosk.service"
+    path.write_text(text.replace("/usr/bin/cage", "/bin/true"))
+    ran = run("systemd-analyze", "verify", path)
+    assert (ran.returncode, ran.stdout + ran.stderr) == (0, "")
+    assert {"IPAddressDeny=any", "IPAddressAllow=localhost", "User=edged-kiosk"} <= set(
+        text.splitlines()
+    )
+    assert "u edged-kiosk " in (UNITS / "edged.sysusers").read_text()
+
+
 def test_the_sandbox_is_tight(unit: Path) -> None:
     ran = run("systemd-analyze", "security", "--offline=true", "--threshold=25", unit)
     assert ran.returncode == 0, ran.stdout[-200:]
