@@ -30,6 +30,7 @@ from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.policy import make_policy
+from edged.service.record import header_of, open_recorder
 from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
 from edged.service.watch import Watch
@@ -68,6 +69,11 @@ class Daemon:
         self._state = State()
         self._metrics = Metrics()
         self._screen: Screen | None = None
+        self._recorder: Recorder | None = None
+
+    def stop(self) -> None:
+        """End `run`, from any thread."""
+        self._stop.set()
 
     def run(self) -> int:
         """Run until SIGTERM, SIGINT or the end of a recording; returns the exit code.
@@ -140,6 +146,7 @@ class Daemon:
         self._engine.warm_up(np.full((480, 640, 3), 127, np.uint8))
         self._policy = make_policy(config.decision, manifest)
         self._index = self._gallery.index(self._engine.identity, manifest.outputs.embedding.size)
+        self._open_recorder(stack, key)
         self._terminal = Terminal(
             config,
             self._policy,
@@ -161,6 +168,33 @@ class Daemon:
         self._journal.record("terminal.started", software=__version__, model=self._engine.identity)
         stack.callback(self._say_stopping)
         self._open_threads(stack)
+
+    def _open_recorder(self, stack: ExitStack, key: Secret) -> None:
+        manifest, identity = self._engine.manifest, self._engine.identity
+        try:
+            self._recorder = open_recorder(
+                self._config,
+                key,
+                header_of(self._config, self._policy, manifest, identity),
+                floor=self._policy.floor_different,
+                index=self._index,
+                gallery=self._gallery,
+                on_fault=lambda reason: self._state.degrade("recording", reason),
+                stack=stack,
+            )
+        except StorageError as fault:  # a door without its recording is still a door
+            log.error("nothing is recorded: %s", fault)
+            self._state.degrade("recording", str(fault))
+
+    def _step(self, observation: Observation, fused: FusedMatch | None, step: Step) -> None:
+        """From the vision thread, for each frame that the decision saw."""
+        if self._recorder is not None:
+            self._recorder.step(observation, fused, step)
+
+    def _mark(self, mark: Held | Forgot) -> None:
+        """From the vision thread: what else changed the decision's mind."""
+        if self._recorder is not None:
+            self._recorder.mark(mark)
 
     def _open_screen(self, stack: ExitStack) -> None:
         if self._config.web is not None:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edged.decision.policy import FPIR, MARGIN, Policy
 
 if TYPE_CHECKING:
-    from edged.bundle.manifest import Recogniser
+    from edged.bundle.manifest import IsotonicQuality, LogisticQuality, Similarity
     from edged.config.schema import Decision
 
 
-def make_policy(decision: Decision, manifest: Recogniser) -> Policy:
+class Calibrated(Protocol):
+    """A bundle's manifest, or what a recording kept of it."""
+
+    @property
+    def similarity(self) -> Similarity:
+        """What a similarity means."""
+
+    @property
+    def quality(self) -> LogisticQuality | IsotonicQuality:
+        """What a log variance means."""
+
+
+def make_policy(decision: Decision, manifest: Calibrated) -> Policy:
     """Everything that the decision needs to know, as plain values."""
     rule = manifest.similarity.verification
     profile = decision.profile
