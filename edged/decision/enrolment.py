@@ -68,9 +68,12 @@ class Enrolment:
 
     def step(self, observation: Observation) -> EnrolmentStep:
         """Take in one frame."""
-        self._now_s = max(self._now_s, observation.t_s)
-        if self._started_s is None:
+        if isfinite(observation.t_s):
+            self._now_s = max(self._now_s, observation.t_s)
+        if self._started_s is None and isfinite(self._now_s):
             self._started_s = self._now_s
+        if self._started_s is None:
+            return EnrolmentStep(Progress.WAITING, self._views)  # no time to count from yet
         if self._now_s - self._started_s >= self._timeout_s:
             return EnrolmentStep(Progress.TIMED_OUT, self._views)
         if observation.track_id is None:

@@ -49,3 +49,24 @@ def test_nobody_coming_times_out() -> None:
 def test_garbage_scores_are_not_kept() -> None:
     assert set(run(Enrolment(1, 0.6, 60), 20, quality=float("nan"))) == {Progress.WAITING}
     assert set(run(Enrolment(1, 0.6, 60), 20, quality=None)) == {Progress.WAITING}
+
+
+def test_a_clock_that_gives_no_number_neither_ends_nor_starts_it() -> None:
+    enrolment = Enrolment(1, 0.6, timeout_s=5)
+    assert enrolment.step(observation(float("nan"))).progress is Progress.WAITING
+    assert enrolment.step(observation(100.0, track_id=None)).progress is Progress.WAITING
+    assert enrolment.step(observation(float("inf"), track_id=None)).progress is Progress.WAITING
+    assert enrolment.step(observation(104.0)).progress is Progress.COMPLETED
+
+
+def test_a_clock_that_jumps_back_ends_nothing() -> None:
+    enrolment = Enrolment(1, 0.6, timeout_s=5)
+    enrolment.step(observation(100.0, track_id=None))
+    assert enrolment.step(observation(0.0)).progress is Progress.COMPLETED
+
+
+def test_the_hint_goes_with_the_view_that_is_taken() -> None:
+    enrolment = Enrolment(2, 0.6, 60, delay_s=0.0)
+    enrolment.step(observation(0.0, quality=0.3, defects=(Defect.TOO_DARK,)))
+    assert enrolment.step(observation(0.1)).progress is Progress.TAKEN
+    assert enrolment.step(observation(0.2)).instruction is None
