@@ -61,7 +61,7 @@ class Recorder:
         enrolled: Callable[[], set[str]],
         keep_s: float,
         largest_bytes: int,
-        on_fault: Callable[[str], None] = lambda _: None,
+        on_fault: Callable[[str], object] = lambda _: None,
         clock: Callable[[], float] = time.time,
         room_bytes: int = _ROOM_BYTES,
     ) -> None:

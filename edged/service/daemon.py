@@ -41,8 +41,12 @@ from edged.web.view import ScreenView
 if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config
+    from edged.decision.presentation import Step
     from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
-    from edged.types import Frame, Observation
+    from edged.recording.items import Forgot, Held
+    from edged.recording.recorder import Recorder
+    from edged.types import Frame, FusedMatch, Observation
+    from edged.vault.secret import Secret
 
 log = logging.getLogger(__name__)
 

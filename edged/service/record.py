@@ -49,7 +49,7 @@ def open_recorder(
     floor: float,
     index: Index,
     gallery: Gallery,
-    on_fault: Callable[[str], None],
+    on_fault: Callable[[str], object],
     stack: ExitStack,
 ) -> Recorder | None:
     """The recorder that the configuration asks for, at work until the stack unwinds.
