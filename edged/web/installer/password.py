@@ -104,7 +104,11 @@ def write(path: Path, password: Password) -> None:
 def _refuse_strangers(path: Path) -> None:
     if not os.path.lexists(path):
         return
-    if path.is_symlink() or not path.is_file() or _parse(path.read_bytes()[:1025]) is None:
+    known = False
+    if path.is_file() and not path.is_symlink():
+        with path.open("rb") as file:
+            known = _parse(file.read(1025)) is not None
+    if not known:
         raise InstallerError(f"{path} exists and holds no installer's password; it is left as is")
 
 
