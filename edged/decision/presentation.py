@@ -8,182 +8,31 @@
      │                                                   │ cool-down: GATHERING
      └──────────────────── gone ◀────────────────────────┘
 
-Time comes in with every observation; it may stand still or jump back without harm, and a frame
-that comes twice is looked at once.
+Time comes in with every observation. It may stand still; set back, no time has passed. A frame
+that comes twice or late, or without a time, changes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from math import isfinite
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from edged.decision.attempt import Attempt
 from edged.decision.guidance import BLOCKING, Guidance, Need, needs
 from edged.decision.hints import HintLog
+from edged.decision.outcome import Kind, Outcome, Phase, Step, Summary
 from edged.types import Defect, Instruction
 
 if TYPE_CHECKING:
-    from edged.decision.hints import Hint
     from edged.decision.policy import Policy
     from edged.types import FusedMatch, Match, Observation
 
-_INDEPENDENT_S = 0.05  # views that follow faster count as one when somebody is to be refused
+__all__ = ["Kind", "Outcome", "Phase", "Presentation", "Step", "Summary"]
+
 _WORTH_SAYING = 0.05  # of gain, while a view is good enough to be matched
 _FEWEST_FRAMES = 3  # fewer were a passer-by, or no face at all
-
-
-class Phase(StrEnum):
-    """Where a presentation stands; from GRANTED on it holds until the person has gone.
-
-    HELD is for whoever stays after something else, such as an enrolment.
-    """
-
-    IDLE = "idle"
-    GATHERING = "gathering"
-    GRANTED = "granted"
-    DENIED = "denied"
-    REVIEW = "review"
-    SECOND_FACTOR = "second_factor"
-    HELD = "held"
-
-
-class Kind(StrEnum):
-    """What is to be done and told; the values are event types."""
-
-    GRANTED = "access.granted"
-    DENIED = "access.denied"
-    REVIEW = "access.review"
-    SECOND_FACTOR = "access.second_factor"
-    RETAKE = "capture.retake"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A decision and what it rests on: enough to answer "why?" without an image.
-
-    Attributes:
-        person_id: who was recognised (granted) or may have been (review, second factor); None
-            otherwise.
-        reason: "matched", "doubtful", "lookalike", "not_enrolled", "gallery_empty" or the
-            instruction.
-        quality: best quality among the views, 0-1; None when none was embedded.
-        fused_quality: of all usable views together, predicted, 0-1; None without one.
-        frames: usable views that the decision rests on.
-        implied_fpir: the FPIR that the threshold implies at this gallery size.
-        margin: by how much the best candidate had to be ahead.
-    """
-
-    kind: Kind
-    reason: str
-    person_id: str | None
-    similarity: float | None
-    runner_up: float | None
-    threshold: float | None
-    implied_fpir: float | None
-    people: int | None
-    quality: float | None
-    frames: int
-    duration_s: float
-    instructions: tuple[Instruction, ...]
-    fused_quality: float | None = None
-    margin: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """How a presentation went, once it has ended; no names.
-
-    Attributes:
-        ended: how: "granted", "denied", "review", "second_factor" or "left".
-        frames, defects: how many frames there were, and in how many each defect was seen.
-        best_quality: of its views, 0-1; None when none was embedded.
-    """
-
-    ended: str
-    duration_s: float
-    frames: int
-    views: int
-    best_quality: float | None
-    defects: dict[Defect, int]
-    hints: tuple[Hint, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What to show and do after one frame.
-
-    Attributes:
-        progress: towards a decision, 0-1.
-        summary: of a presentation that ended with this frame.
-    """
-
-    phase: Phase
-    instruction: Instruction | None = None
-    outcome: Outcome | None = None
-    progress: float = 0.0
-    summary: Summary | None = None
-
-
-@dataclass(slots=True)
-class _Attempt:
-    """What is known about the person being served; bounded, however long they stay."""
-
-    track_id: int
-    started_s: float
-    log: HintLog
-    frames: int = 0
-    views: int = 0
-    independent: int = 0
-    first_view_s: float = 0.0
-    counted_s: float = float("-inf")
-    best_quality: float | None = None
-    fused_quality: float | None = None
-    retakes: int = 0
-    stuck_told: bool = False
-    stuck_since_s: float = 0.0
-    ended: bool = False
-    defects: dict[Defect, int] = field(default_factory=dict)
-    instructions: list[Instruction] = field(default_factory=list)
-
-    def see(self, observation: Observation) -> None:
-        """Count what a frame showed."""
-        self.frames += 1
-        for defect in observation.defects:
-            self.defects[defect] = self.defects.get(defect, 0) + 1
-        quality = observation.quality
-        if quality is not None and isfinite(quality):
-            self.best_quality = max(quality, self.best_quality or 0.0)
-
-    def gather(self, now_s: float, fused: FusedMatch) -> None:
-        """Count a usable view."""
-        if self.views == 0:
-            self.first_view_s = now_s
-        self.views += 1
-        self.fused_quality = fused.quality
-        self.stuck_since_s = now_s
-        if now_s - self.counted_s >= _INDEPENDENT_S:
-            self.independent += 1
-            self.counted_s = now_s
-
-    def restart(self, now_s: float) -> None:
-        """The evidence so far led nowhere: begin again."""
-        self.views = self.independent = 0
-        self.stuck_since_s = now_s
-
-    def summary(self, ended: str, now_s: float) -> Summary:
-        """How it went."""
-        return Summary(
-            ended=ended,
-            duration_s=max(0.0, now_s - self.started_s),
-            frames=self.frames,
-            views=self.views,
-            best_quality=self.best_quality,
-            defects=dict(self.defects),
-            hints=tuple(self.log.hints),
-        )
-
-
+_LATEST_S = 1e10  # three centuries; beyond, a time is garbage
+_OPEN = (Phase.IDLE, Phase.GATHERING)
 _HOLDS = {
     Kind.GRANTED: Phase.GRANTED,
     Kind.DENIED: Phase.DENIED,
@@ -199,11 +48,12 @@ class Presentation:
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
         self._guidance = Guidance(policy.instruction_delay_s, policy.instruction_hold_s)
-        self._attempt: _Attempt | None = None
+        self._attempt: Attempt | None = None
+        self._last: tuple[float, int] | None = None  # the last frame's time and number
+        self._set_back_s = 0.0  # by how much the clock was, in all
         self._now_s = float("-inf")
         self._seen_s = float("-inf")
         self._decided_s = float("-inf")
-        self._frame: tuple[float, int] | None = None
         # Who was granted or is held by name and has not been gone since, as what, last seen when.
         self._visitor: tuple[str, Phase] | None = None
         self._visitor_seen_s = float("-inf")
@@ -213,7 +63,7 @@ class Presentation:
     @property
     def wants_evidence(self) -> bool:
         """Whether an embedding of the next frame can change anything."""
-        return self.phase in (Phase.IDLE, Phase.GATHERING) or self._may_try_again()
+        return self.phase in _OPEN or self._may_try_again()
 
     def starts_anew(self, track_id: int) -> bool:
         """Whether evidence of this face begins with the next frame: nothing gathered before,
@@ -227,8 +77,15 @@ class Presentation:
         )
 
     def usable(self, observation: Observation) -> bool:
-        """Whether this view may count as evidence: new, unblocked, and trusted by the network."""
-        return not self._repeated(observation) and self._fit(observation)
+        """Whether this view may count as evidence now: new, of somebody who is being served,
+        unblocked, and trusted by the network."""
+        track_id = observation.track_id
+        if track_id is None or self._stale(observation) or not self._fit(observation):
+            return False
+        attempt = self._attempt
+        if attempt is None or attempt.track_id != track_id:
+            return attempt is not None or self.phase in _OPEN
+        return self.wants_evidence and self._now_s >= attempt.rests_until_s
 
     def step(self, observation: Observation, fused: FusedMatch | None) -> Step:
         """Take in one frame.
@@ -238,21 +95,19 @@ class Presentation:
             fused: what the evidence gathered on this track says, this frame included; only
                 given for usable observations.
         """
-        if self._repeated(observation):
+        if self._stale(observation):
             return replace(self._step, outcome=None, summary=None)
-        self._frame = (observation.t_s, observation.seq)
-        if isfinite(observation.t_s):
-            self._now_s = max(self._now_s, observation.t_s)
+        self._take_time(observation.t_s, observation.seq)
         before = self._attempt
-        left = before.summary("left", self._now_s) if before and not before.ended else None
         step = (
             self._nobody()
             if observation.track_id is None
             else self._somebody(observation, observation.track_id, fused)
         )
-        if before is not None and before is not self._attempt and left is not None:
+        if before is not None and before is not self._attempt and not before.ended:
             before.ended = True
-            step = replace(step, summary=left if left.frames >= _FEWEST_FRAMES else None)
+            if before.frames >= _FEWEST_FRAMES and step.summary is None:
+                step = replace(step, summary=before.summary("left", self._now_s))
         self._step = step
         return step
 
@@ -262,18 +117,33 @@ class Presentation:
         With `person_id` also when they are lost from sight for a moment meanwhile.
         """
         self.reset()
-        self._now_s = self._seen_s = self._decided_s = max(self._now_s, t_s)
+        if abs(t_s) < _LATEST_S:
+            self._take_time(t_s, self._last[1] if self._last is not None else -1)
+        self._seen_s = self._decided_s = self._now_s
         self.phase = Phase.HELD
+        self._step = Step(Phase.HELD)
         if person_id is not None:
             self._visitor, self._visitor_seen_s = (person_id, Phase.HELD), self._now_s
 
     def reset(self) -> None:
         """Forget the person, as if nobody had been there."""
         self._attempt, self._visitor, self.phase = None, None, Phase.IDLE
+        self._step = Step(Phase.IDLE)
         self._guidance.clear()
 
-    def _repeated(self, observation: Observation) -> bool:
-        return self._frame == (observation.t_s, observation.seq)
+    def _stale(self, observation: Observation) -> bool:
+        if not abs(observation.t_s) < _LATEST_S:
+            return True
+        if self._last is None:
+            return False
+        last_s, last_seq = self._last
+        return observation.t_s <= last_s and observation.seq <= last_seq
+
+    def _take_time(self, t_s: float, seq: int) -> None:
+        if self._last is not None and t_s < self._last[0]:
+            self._set_back_s += self._last[0] - t_s
+        self._last = (t_s, seq)
+        self._now_s = t_s + self._set_back_s
 
     def _may_try_again(self) -> bool:
         """Who was let in is served again when they have gone, or when the installer says so;
@@ -290,26 +160,23 @@ class Presentation:
             self.reset()
         elif self.phase is Phase.GATHERING:
             return self._gathering(self._guidance.keep(self._now_s))
-        return Step(self.phase)
+        return self._staying()
 
     def _somebody(self, observation: Observation, track_id: int, fused: FusedMatch | None) -> Step:
         self._seen_s = self._now_s
         attempt = self._attempt_for(track_id)
-        if self.phase not in (Phase.IDLE, Phase.GATHERING):
+        if self.phase not in _OPEN:
             self._visitor_seen_s = self._now_s
-            return Step(self.phase)
+            return self._staying()
         self.phase = Phase.GATHERING
         attempt.see(observation)
-        if self._fit(observation):
-            step = self._weigh(attempt, observation, fused) if fused else self._show(attempt, ())
-        elif observation.quality is None and self._blocked(observation) is None:
-            step = self._gathering(self._guidance.keep(self._now_s))  # nobody asked for more
-        else:
-            step = self._guide(attempt, observation)
+        step = self._look(attempt, observation, fused)
         attempt.log.update(self._now_s, step.instruction, observation.quality)
+        if step.outcome is not None and attempt.ended:
+            step = replace(step, summary=attempt.summary(self.phase.value, self._now_s))
         return step
 
-    def _attempt_for(self, track_id: int) -> _Attempt:
+    def _attempt_for(self, track_id: int) -> Attempt:
         """The attempt of this face; another face starts a new one, and so does one that was
         refused and stayed past the cool-down. Whoever is first seen while held is held."""
         attempt = self._attempt
@@ -321,74 +188,83 @@ class Presentation:
             self.phase = Phase.IDLE
             self._guidance.clear()
         now_s = self._now_s
-        self._attempt = _Attempt(track_id, now_s, HintLog(now_s), stuck_since_s=now_s)
+        self._attempt = Attempt(track_id, now_s, HintLog(now_s), stuck_since_s=now_s)
         return self._attempt
 
+    def _look(self, attempt: Attempt, observation: Observation, fused: FusedMatch | None) -> Step:
+        if self._now_s < attempt.rests_until_s:
+            return self._show(attempt, (Need(Instruction.RETAKE, 1.0),))
+        if self._fit(observation):
+            # without evidence, such as in a frame of which none was asked, nothing is decided
+            return self._weigh(attempt, observation, fused) if fused else self._show(attempt, ())
+        if observation.quality is None and not self._blocked(observation):
+            return self._gathering(self._guidance.keep(self._now_s))  # nobody asked for more
+        return self._guide(attempt, observation)
+
     def _fit(self, observation: Observation) -> bool:
+        quality = observation.quality
         return (
-            self._blocked(observation) is None
-            and observation.quality is not None
-            and isfinite(observation.quality)
-            and observation.quality >= self._policy.view_floor
+            quality is not None
+            and self._policy.view_floor <= quality <= 1
+            and not self._blocked(observation)
         )
 
-    def _blocked(self, observation: Observation) -> Defect | None:
-        for defect in observation.defects:
-            if defect in BLOCKING or (defect is Defect.SEVERAL_FACES and self._policy.one_person):
-                return defect
-        return None
+    def _blocked(self, observation: Observation) -> bool:
+        several = self._policy.one_person and Defect.SEVERAL_FACES in observation.defects
+        return several or not BLOCKING.isdisjoint(observation.defects)
 
-    def _weigh(self, attempt: _Attempt, observation: Observation, fused: FusedMatch) -> Step:
+    def _weigh(self, attempt: Attempt, observation: Observation, fused: FusedMatch) -> Step:
         attempt.gather(self._now_s, fused)
         policy, match = self._policy, fused.match
-        best = match.candidates[0] if match.candidates else None
-        similarity = best.similarity if best is not None else float("nan")
-        trusted = isfinite(fused.quality) and fused.quality >= policy.minimum_quality
-        if not trusted or attempt.views < policy.evidence_frames:
-            return self._show(attempt, () if trusted else self._needs(observation))
+        # more views than this attempt has had: some of them are of before it, of whoever it was
+        foreign = fused.views > attempt.views
+        if foreign or not policy.minimum_quality <= fused.quality <= 1:
+            return self._guide(attempt, observation)
+        attempt.stuck_since_s = self._now_s
+        if fused.views < policy.evidence_frames:
+            return self._show(attempt, ())
         thresholds = policy.thresholds(match.people)
-        clear = _lead(match) >= policy.margin
-        if best is not None and similarity >= thresholds.grant and clear:
+        best = match.candidates[0] if match.candidates else None
+        if best is not None and best.similarity >= thresholds.grant and self._clear(match):
             return self._grant(attempt, match, best.person_id)
-        if not self._enough(attempt):
+        if not attempt.enough(self._now_s, policy):
             helpful = tuple(n for n in self._needs(observation) if n.gain >= _WORTH_SAYING)
             return self._show(attempt, helpful)
-        if best is not None and similarity >= thresholds.review:
-            reason = "doubtful" if similarity < thresholds.grant else "lookalike"
+        if best is not None and best.similarity >= thresholds.review:
+            reason = "doubtful" if best.similarity < thresholds.grant else "lookalike"
             if policy.doubtful == "retake" and attempt.retakes == 0:
                 return self._once_more(attempt, reason, match)
             return self._decide(attempt, _DOUBTFUL[policy.doubtful], reason, match, best.person_id)
         reason = "not_enrolled" if match.people else "gallery_empty"
         return self._decide(attempt, Kind.DENIED, reason, match, None)
 
-    def _enough(self, attempt: _Attempt) -> bool:
-        """Whether there was enough independent evidence, or time, to refuse somebody."""
-        waited_s = self._now_s - attempt.first_view_s
-        return (
-            attempt.independent >= self._policy.denial_frames
-            or waited_s >= self._policy.denial_after_s
-        )
+    def _clear(self, match: Match) -> bool:
+        """Whether the best candidate, a cosine like the second, is far enough ahead of it."""
+        cosines = [candidate.similarity for candidate in match.candidates[:2]]
+        if not all(-1 <= cosine <= 1 for cosine in cosines):
+            return False
+        return len(cosines) == 1 or cosines[0] - cosines[1] >= self._policy.margin
 
-    def _grant(self, attempt: _Attempt, match: Match, person_id: str) -> Step:
+    def _grant(self, attempt: Attempt, match: Match, person_id: str) -> Step:
         visitor = self._visitor
         lost_s = self._now_s - self._visitor_seen_s
         if visitor and visitor[0] == person_id and lost_s < self._policy.cool_down_s:
             self.phase = visitor[1]  # lost from sight for a moment, and never gone
             attempt.ended = True
             self._guidance.clear()
-            return Step(self.phase)
+            return self._staying()
         return self._decide(attempt, Kind.GRANTED, "matched", match, person_id)
 
-    def _once_more(self, attempt: _Attempt, reason: str, match: Match) -> Step:
+    def _once_more(self, attempt: Attempt, reason: str, match: Match) -> Step:
         """In doubt, and the installer wants another try before anybody is bothered."""
-        outcome = self._outcome(attempt, Kind.RETAKE, reason, match, None)
-        attempt.retakes += 1
-        attempt.restart(self._now_s)
+        policy = self._policy
+        outcome = attempt.outcome(Kind.RETAKE, reason, self._now_s, policy, match)
+        attempt.once_more(self._now_s, policy.instruction_delay_s + policy.instruction_hold_s)
         step = self._show(attempt, (Need(Instruction.RETAKE, 1.0),))
         return replace(step, outcome=outcome)
 
     def _decide(
-        self, attempt: _Attempt, kind: Kind, reason: str, match: Match, person_id: str | None
+        self, attempt: Attempt, kind: Kind, reason: str, match: Match, person_id: str | None
     ) -> Step:
         self.phase = _HOLDS[kind]
         self._decided_s = self._now_s
@@ -397,21 +273,16 @@ class Presentation:
             self._visitor, self._visitor_seen_s = (person_id, Phase.GRANTED), self._now_s
         self._guidance.clear()
         attempt.ended = True
-        return Step(
-            self.phase,
-            None,
-            self._outcome(attempt, kind, reason, match, person_id),
-            1.0,
-            attempt.summary(self.phase.value, self._now_s),
-        )
+        outcome = attempt.outcome(kind, reason, self._now_s, self._policy, match, person_id)
+        return replace(self._staying(), outcome=outcome)
 
-    def _guide(self, attempt: _Attempt, observation: Observation) -> Step:
+    def _guide(self, attempt: Attempt, observation: Observation) -> Step:
         step = self._show(attempt, self._needs(observation))
         shown = step.instruction
         stuck = self._now_s - attempt.stuck_since_s >= self._policy.retake_after_s
         if stuck and shown is not None and not attempt.stuck_told:
             attempt.stuck_told = True
-            outcome = self._outcome(attempt, Kind.RETAKE, shown.value, None, None)
+            outcome = attempt.outcome(Kind.RETAKE, shown.value, self._now_s, self._policy)
             return replace(step, outcome=outcome)
         return step
 
@@ -422,46 +293,16 @@ class Presentation:
         alone = tuple(n for n in wanted if n.instruction is not Instruction.ONE_PERSON_ONLY)
         return alone or (Need(Instruction.RETAKE, 0.0),)
 
-    def _show(self, attempt: _Attempt, wanted: tuple[Need, ...]) -> Step:
+    def _show(self, attempt: Attempt, wanted: tuple[Need, ...]) -> Step:
         shown = self._guidance.update(self._now_s, wanted)
         if shown is not None and shown not in attempt.instructions:
             attempt.instructions.append(shown)
         return self._gathering(shown)
 
     def _gathering(self, shown: Instruction | None) -> Step:
-        views = self._attempt.independent if self._attempt is not None else 0
-        return Step(self.phase, shown, progress=min(1.0, views / self._policy.denial_frames))
+        attempt = self._attempt
+        progress = attempt.progress(self._now_s, self._policy) if attempt is not None else 0.0
+        return Step(self.phase, shown, progress=progress)
 
-    def _outcome(
-        self,
-        attempt: _Attempt,
-        kind: Kind,
-        reason: str,
-        match: Match | None,
-        person_id: str | None,
-    ) -> Outcome:
-        candidates = match.candidates if match is not None else ()
-        people = match.people if match is not None else None
-        return Outcome(
-            kind=kind,
-            reason=reason,
-            person_id=person_id,
-            similarity=candidates[0].similarity if candidates else None,
-            runner_up=candidates[1].similarity if len(candidates) > 1 else None,
-            threshold=self._policy.thresholds(people).grant if people is not None else None,
-            implied_fpir=self._policy.implied_fpir(people) if people is not None else None,
-            people=people,
-            quality=attempt.best_quality,
-            frames=attempt.views,
-            duration_s=max(0.0, self._now_s - attempt.started_s),
-            instructions=tuple(attempt.instructions),
-            fused_quality=attempt.fused_quality,
-            margin=self._policy.margin,
-        )
-
-
-def _lead(match: Match) -> float:
-    """How far the best candidate is ahead of the second."""
-    if len(match.candidates) < 2:
-        return float("inf")
-    return match.candidates[0].similarity - match.candidates[1].similarity
+    def _staying(self) -> Step:
+        return Step(self.phase, progress=0.0 if self.phase in (Phase.IDLE, Phase.HELD) else 1.0)

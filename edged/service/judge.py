@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from edged.decision.presentation import Phase, Presentation
@@ -73,10 +74,13 @@ class Judge:
 
     def _fuse(self, observation: Observation) -> FusedMatch | None:
         track_id, embedding = observation.track_id, observation.embedding
-        if track_id is None or embedding is None or observation.log_variance is None:
+        log_variance = observation.log_variance
+        if track_id is None or embedding is None:
+            return None
+        if log_variance is None or not isfinite(log_variance):
             return None
         if self._presentation.starts_anew(track_id):
             self._evidence.clear()
-        fused = self._evidence.add(track_id, embedding, observation.log_variance)
+        fused = self._evidence.add(track_id, embedding, log_variance)
         quality = self._quality(fused.log_variance)
         return FusedMatch(self._search(fused.template), quality, fused.views)

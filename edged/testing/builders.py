@@ -51,13 +51,13 @@ def observation(
     track_id: int | None = 1,
     defects: tuple[Defect, ...] = (),
     faces: int = 1,
+    seq: int = 0,
 ) -> Observation:
     """What a frame showed; without a track nobody is there."""
     if track_id is None:
-        return Observation(t_s, 0, 0, None, None, (Defect.NO_FACE,))
-    return Observation(
-        t_s, 0, faces, track_id, face(), defects, None, None if quality is None else -1.0, quality
-    )
+        return Observation(t_s, seq, 0, None, None, (Defect.NO_FACE,))
+    doubt = None if quality is None else -1.0
+    return Observation(t_s, seq, faces, track_id, face(), defects, None, doubt, quality)
 
 
 def fused(found: Match, quality: float = 0.9, views: int = 1) -> FusedMatch:

@@ -46,6 +46,7 @@ class Bench:
             config,
             make_policy(config.decision, engine.manifest),
             identity=engine.identity,
+            quality=engine.manifest.quality.quality,
             enrolment_quality=0.5,
             gallery=gallery,
             index=gallery.index(engine.identity, engine.manifest.outputs.embedding.size),
