@@ -42,6 +42,8 @@ _MENDED_BY_HAND = (
 )
 _COMMANDS = {
     "run": "run the terminal until SIGTERM",
+    "record": "run the terminal and record what its decisions rest on",
+    "replay": "decide a recorded day again, under another policy",
     "check": "check a configuration by opening everything",
     "demo": "watch a terminal do its job",
     "doctor": "examine this machine and say what to do",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import argparse
 
     from edged.cli.output import Output
+    from edged.config.schema import Config
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -27,11 +28,16 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:
     """Run the daemon; logs go to stderr (one JSON object a line with --json)."""
     config = load(args.config)
+    log_to_stderr(config, as_json=output.as_json)
+    return Daemon(config).run()
+
+
+def log_to_stderr(config: Config, *, as_json: bool) -> None:
+    """Every line that the daemon logs, one JSON object a line if wished."""
     handler = logging.StreamHandler(sys.stderr)
     lines = logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
-    handler.setFormatter(_JsonFormatter() if output.as_json else lines)
+    handler.setFormatter(_JsonFormatter() if as_json else lines)
     logging.basicConfig(level=config.log_level.upper(), handlers=[handler], force=True)
-    return Daemon(config).run()
 
 
 class _JsonFormatter(logging.Formatter):

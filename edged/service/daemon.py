@@ -163,6 +163,8 @@ class Daemon:
             journal=self._journal,
             metrics=self._metrics,
             on_display=self._display,
+            on_step=self._step,
+            on_mark=self._mark,
             on_look=self._looked,
         )
         self._open_screen(stack)
