@@ -1,42 +1,204 @@
 "use strict";
 const byId = (id) => document.getElementById(id);
+const body = document.body;
 const texts = JSON.parse(byId("texts").textContent);
-let source;
-let silence;
+const SILENT_MS = 12000; // the daemon gives a sign of life every 5 s
+const AGAIN_MS = 1000;
+const KEPT_MS = 700; // a face that is lost for some frames keeps its ring
+const OLD_MS = 3000; // a picture that stands still is not shown as if it were now
+const RINGS = ["gathering", "granted"]; // the others have a pattern of their own
+
+// The words.
 
 function set(id, text) {
   // Unchanged text is left alone, so that it is not read aloud again.
-  if (byId(id).textContent !== text) byId(id).textContent = text;
+  if (byId(id).textContent === text) return;
+  byId(id).textContent = text;
+  fit();
 }
 
-function paint(phase, above, headline, below) {
-  document.body.dataset.phase = phase;
+function fit() {
+  const main = document.querySelector("main");
+  const words = byId("words");
+  const wide = body.dataset.picture === "off" ? innerWidth : main.clientWidth;
+  let size = Math.round(Math.min(96, Math.max(50, wide * 0.13)));
+  const tooLarge = () => main.scrollHeight > main.clientHeight
+    || words.scrollWidth > main.clientWidth - 40;
+  do words.style.setProperty("--size", `${size}px`);
+  while (tooLarge() && (size -= 2) >= 22);
+}
+
+function paint(phase, icon, above, headline, below) {
+  body.dataset.phase = phase;
+  byId("icon").setAttribute("href", `#${icon}`);
+  byId("badge").setAttribute("href", `#${icon}`);
   set("above", above);
   set("headline", headline);
   set("below", below);
 }
 
 function show(view) {
-  const phase = texts.phases[view.phase] || "";
   const asked = texts.instructions[view.instruction];
-  paint(
-    view.phase,
-    view.enrolling ? texts.enrolling : "",
-    asked || phase,
-    view.enrolling ? texts.views.replace("{views}", view.views) : "",
-  );
+  const phase = view.blind || !(view.phase in texts.phases) ? "blind" : view.phase;
+  if (asked) body.dataset.asked = view.instruction;
+  else delete body.dataset.asked;
+  if (phase === "blind") {
+    paint(phase, "blind", "", texts.blind, texts.blind_detail);
+  } else if (view.enrolling) {
+    const views = texts.views.replace("{views}", view.views);
+    paint(phase, asked ? view.instruction : phase, texts.enrolling, asked || texts.phases[phase], views);
+  } else if (phase === "granted" && view.name) {
+    const name = view.name.length > 60 ? `${view.name.slice(0, 59)}…` : view.name;
+    paint(phase, phase, "", texts.welcome.replace("{name}", () => name), texts.phases[phase]);
+  } else {
+    paint(phase, asked ? view.instruction : phase, "", asked || texts.phases[phase], "");
+  }
+  cue(phase);
+  const done = phase === "granted" ? 1 : view.progress;
+  for (const arc of document.querySelectorAll(".done")) {
+    arc.style.strokeDasharray = "100";
+    arc.style.strokeDashoffset = 100 * (1 - done);
+    arc.style.visibility = done > 0 && !asked && RINGS.includes(phase) ? "visible" : "hidden";
+  }
+  follow(view.face);
 }
+
+// The ring.
+
+let face = null;
+let gone;
+
+function follow(seen) {
+  clearTimeout(gone);
+  if (seen) face = seen;
+  else gone = setTimeout(() => { face = null; place(); }, KEPT_MS);
+  place();
+}
+
+function place() {
+  const { clientWidth: wide, clientHeight: high } = byId("stage");
+  const { width, height } = byId("picture");
+  let [x, y, radius] = [wide / 2, high * 0.47, Math.min(wide, high) * 0.33];
+  if (face) {
+    const [left, top, across, down] = face;
+    const scale = Math.max(wide / width, high / height); // the picture covers the stage
+    x = wide / 2 + (0.5 - left - across / 2) * width * scale; // as in a mirror
+    y = high / 2 + (top + down * 0.47 - 0.5) * height * scale;
+    radius = Math.max(48, 0.74 * Math.max(across * width, down * height) * scale);
+  }
+  byId("place").style.transform = `translate(${x}px, ${y}px) scale(${radius / 100})`;
+}
+
+// The picture: one stream, before each JPEG its length in four bytes.
+
+let drawing = false;
+let waiting = null;
+let still;
+
+async function draw(jpeg) {
+  if (drawing) {
+    waiting = jpeg; // over one that still waits: only the newest is drawn
+    return;
+  }
+  drawing = true;
+  for (let next = jpeg; next; next = waiting) {
+    waiting = null;
+    try {
+      const bitmap = await createImageBitmap(new Blob([next], { type: "image/jpeg" }));
+      const canvas = byId("picture");
+      if (canvas.width !== bitmap.width || canvas.height !== bitmap.height) {
+        [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+        place();
+      }
+      canvas.getContext("2d", { alpha: false }).drawImage(bitmap, 0, 0);
+      bitmap.close();
+      body.dataset.live = "on";
+      clearTimeout(still);
+      still = setTimeout(() => { body.dataset.live = "off"; }, OLD_MS);
+    } catch {
+      // A picture that cannot be decoded: the next is on its way.
+    }
+  }
+  drawing = false;
+}
+
+async function read(reader) {
+  let rest = new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const joined = new Uint8Array(rest.length + value.length);
+    joined.set(rest);
+    joined.set(value, rest.length);
+    rest = joined;
+    let newest = null;
+    while (rest.length >= 4) {
+      const end = 4 + new DataView(rest.buffer, rest.byteOffset).getUint32(0);
+      if (rest.length < end) break;
+      newest = rest.subarray(4, end);
+      rest = rest.subarray(end);
+    }
+    if (newest) draw(newest);
+  }
+}
+
+async function watch() {
+  try {
+    const answer = await fetch("picture", { cache: "no-store" });
+    if (answer.ok) await read(answer.body.getReader());
+  } catch {
+    // No connection: said by the events, which are lost too.
+  }
+  setTimeout(watch, AGAIN_MS);
+}
+
+// The sounds.
+
+const CUES = { // Hz, start and length in s
+  granted: [[660, 0, 0.13], [990, 0.13, 0.24]],
+  denied: [[240, 0, 0.2], [180, 0.22, 0.34]],
+  review: [[440, 0, 0.18], [440, 0.26, 0.18]],
+  second_factor: [[520, 0, 0.12], [520, 0.18, 0.12], [660, 0.36, 0.16]],
+};
+const audio = body.dataset.sound === "on" ? new AudioContext() : null;
+let heard = null; // the phase before; an answer that was there when the page came is old
+
+function cue(phase) {
+  const news = heard !== null && heard !== phase;
+  heard = phase;
+  if (!audio || !news || !CUES[phase]) return;
+  if (audio.state !== "running") audio.resume(); // the browser may want a finger first
+  body.dataset.cue = audio.state === "running" ? phase : "muted";
+  for (const [hz, start, length] of CUES[phase]) {
+    const tone = new OscillatorNode(audio, { type: "triangle", frequency: hz });
+    const volume = new GainNode(audio, { gain: 0 });
+    const from = audio.currentTime + start;
+    volume.gain.setValueAtTime(0, from);
+    volume.gain.linearRampToValueAtTime(0.5, from + 0.02);
+    volume.gain.linearRampToValueAtTime(0, from + length);
+    tone.connect(volume).connect(audio.destination);
+    tone.start(from);
+    tone.stop(from + length);
+  }
+}
+
+// The connection.
+
+let source;
+let silence;
 
 function alive() {
   clearTimeout(silence);
-  silence = setTimeout(lost, 12000);
+  silence = setTimeout(lost, SILENT_MS);
 }
 
 function lost() {
   clearTimeout(silence);
   source.close();
-  paint("lost", "", texts.lost, texts.lost_detail);
-  setTimeout(connect, 1000);
+  heard = null;
+  delete body.dataset.asked;
+  paint("lost", "lost", "", texts.lost, texts.lost_detail);
+  setTimeout(connect, AGAIN_MS);
 }
 
 function connect() {
@@ -50,4 +212,8 @@ function connect() {
   alive();
 }
 
+addEventListener("resize", () => { place(); fit(); });
+place();
+fit();
 connect();
+if (body.dataset.picture === "on") watch();
