@@ -12,71 +12,112 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
-from edged.types import Box, Defect, Face
+from edged.types import Box, Defect, Face, Measures
 
 if TYPE_CHECKING:
     from edged.config.schema import Vision
     from edged.types import Image
 
 
-def find_defects(image: Image, face: Face, limits: Vision) -> list[Defect]:
+# Beyond these a grey value is as good as white.
+_BURNT_LEVEL = 250
+_BURNT_SHARE = 0.35
+_LEAST_VISIBLE = 0.85
+
+
+def measure(image: Image, face: Face) -> Measures:
+    """What can be measured without the aligned face; `blur` is left out.
+
+    Args:
+        image: the whole frame, BGR uint8.
+        face: the face being served; its box may be partly or wholly outside the frame, and
+            then has the frame's own level.
+    """
+    height, width = image.shape[:2]
+    box = face.box
+    x, y = box.centre
+    around = cv2.mean(_grey(image))[0]
+    inner = _inner(image, box)
+    level, burnt = around, 0.0
+    if inner is not None:
+        level = cv2.mean(inner)[0]
+        burnt = cv2.countNonZero(cv2.inRange(inner, _BURNT_LEVEL, 255)) / inner.size
+    return Measures(
+        face_px=box.width,
+        face_share=max(box.width / width, box.height / height),
+        off_centre=min(0.5, max(abs(x / width - 0.5), abs(y / height - 0.5))),
+        level=level,
+        around=around,
+        burnt=burnt,
+    )
+
+
+def find_defects(
+    image: Image, face: Face, limits: Vision, measures: Measures | None = None
+) -> list[Defect]:
     """Defects of place, size, pose and light; sharpness is `blur` of the chip.
+
+    Light is judged whatever else is wrong: who is too far away may stand in the dark too.
 
     Args:
         image: the whole frame, BGR uint8.
         face: the face being served.
         limits: the installer's limits.
+        measures: of this face, if they were taken before.
     """
-    return [*_place(image, face, limits), *_light(image, face.box, limits)]
-
-
-def _place(image: Image, face: Face, limits: Vision) -> list[Defect]:
-    height, width = image.shape[:2]
-    box, pose = face.box, face.pose
+    measures = measure(image, face) if measures is None else measures
     found: list[Defect] = []
-    if box.width < limits.near_face_px:
+    if measures.face_px < limits.near_face_px:
         found.append(Defect.TOO_FAR)
-    elif max(box.width / width, box.height / height) > limits.largest_face_share:
+    elif measures.face_share > limits.largest_face_share:
         found.append(Defect.TOO_CLOSE)
-    inside = Box(0, 0, width, height)
-    visible = Box(max(box.left, 0), max(box.top, 0), min(box.right, width), min(box.bottom, height))
-    marks_out = any(
-        not (inside.left <= x < inside.right and inside.top <= y < inside.bottom)
-        for x, y in face.landmarks
-    )
-    if marks_out or visible.area < 0.85 * box.area:
+    if _is_cut(face, image.shape[1], image.shape[0]):
         found.append(Defect.CUT_OFF)
-    x, y = box.centre
-    if max(abs(x / width - 0.5), abs(y / height - 0.5)) > limits.off_centre_share:
+    if measures.off_centre > limits.off_centre_share:
         found.append(Defect.OFF_CENTRE)
+    pose = face.pose
     if (
         abs(pose.yaw_deg) > limits.largest_yaw_deg
         or abs(pose.pitch_deg) > limits.largest_pitch_deg
         or abs(pose.roll_deg) > limits.largest_roll_deg
     ):
         found.append(Defect.TURNED)
-    return found
+    return found + _light(measures, limits)
 
 
-def _light(image: Image, box: Box, limits: Vision) -> list[Defect]:
+def _is_cut(face: Face, width: int, height: int) -> bool:
+    marks_out = any(not (0 <= x < width and 0 <= y < height) for x, y in face.landmarks)
+    return marks_out or visible_share(face.box, width, height) < _LEAST_VISIBLE
+
+
+def visible_share(box: Box, width: int, height: int) -> float:
+    """The share of a box that lies in a frame of `width` by `height` px, 0-1."""
+    seen = Box(max(box.left, 0), max(box.top, 0), min(box.right, width), min(box.bottom, height))
+    if seen.width <= 0 or seen.height <= 0 or box.area <= 0:
+        return 0.0
+    return seen.area / box.area
+
+
+def _light(measures: Measures, limits: Vision) -> list[Defect]:
+    level, around = measures.level, measures.around
+    if around > limits.backlight_ratio * max(level, 1.0):
+        return [Defect.BACKLIT]
+    if level < limits.dark_level:
+        return [Defect.TOO_DARK]
+    if level > limits.bright_level or measures.burnt > _BURNT_SHARE:
+        return [Defect.OVEREXPOSED]
+    return []
+
+
+def _inner(image: Image, box: Box) -> Image | None:
+    """The middle of the face, sampled in grey; None where it is outside the frame."""
     height, width = image.shape[:2]
     mx, my = 0.2 * box.width, 0.2 * box.height
     left, right = int(max(box.left + mx, 0)), int(min(box.right - mx, width))
     top, bottom = int(max(box.top + my, 0)), int(min(box.bottom - my, height))
     if right <= left or bottom <= top:
-        return []
-    inner = _grey(image[top:bottom, left:right])
-    level = cv2.mean(inner)[0]
-    burnt = cv2.countNonZero(cv2.inRange(inner, 250, 255)) / inner.size
-    around = cv2.mean(_grey(image))[0]
-    if level < limits.dark_level:
-        bright_around = around > limits.backlight_ratio * max(level, 1.0)
-        return [Defect.BACKLIT if bright_around else Defect.TOO_DARK]
-    if around > limits.backlight_ratio * level:
-        return [Defect.BACKLIT]
-    if level > limits.bright_level or burnt > 0.35:
-        return [Defect.OVEREXPOSED]
-    return []
+        return None
+    return _grey(image[top:bottom, left:right])
 
 
 def _grey(image: Image) -> Image:
@@ -93,12 +134,16 @@ def blur(chip: Image) -> float:
     Args:
         chip: an aligned face, uint8 (h, w, 3), any colour order.
     """
-    grey = cv2.cvtColor(chip, cv2.COLOR_BGR2GRAY).astype(np.float32)
+    grey = cv2.cvtColor(chip, cv2.COLOR_BGR2GRAY)
     worst = 0.0
-    for axis, kernel in ((0, (1, 9)), (1, (9, 1))):
-        before = np.abs(np.diff(grey, axis=axis))
-        after = np.abs(np.diff(cv2.blur(grey, kernel), axis=axis))
-        total = float(before.sum())
-        lost = float(np.maximum(before - after, 0).sum())
+    for near, ahead, kernel in (
+        (np.s_[:-1], np.s_[1:], (1, 9)),
+        (np.s_[:, :-1], np.s_[:, 1:], (9, 1)),
+    ):
+        soft = cv2.blur(grey, kernel)
+        before = cv2.absdiff(grey[ahead], grey[near])
+        after = cv2.absdiff(soft[ahead], soft[near])
+        total = cv2.sumElems(before)[0]
+        lost = cv2.sumElems(cv2.subtract(before, after))[0]  # saturates: never below 0
         worst = max(worst, 1.0 - lost / total if total > 0 else 1.0)
     return worst

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from edged.decision.guidance import BLOCKING
 from edged.types import Defect, Face, Observation
-from edged.vision.defects import blur, find_defects
+from edged.vision.defects import blur, find_defects, measure, visible_share
+from edged.vision.gains import gains
 from edged.vision.geometry import head_pose
 from edged.vision.track import Tracker
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from edged.vision.track import Track
 
 _COMPARABLE = 0.5  # a second face of half the served one's area is somebody at the door too
-_DOUBTFUL = 0.5  # below this quality the view is asked whether blur is the cause
+_DOUBTFUL = 0.85  # a view of a higher quality is sharp enough, whatever it measures
 
 
 class Vision:
@@ -70,16 +72,29 @@ class Vision:
         if track is None:
             return Observation(frame.t_s, frame.seq, 0, None, None, (Defect.NO_FACE,))
         face = as_face(track.face)
-        defects = find_defects(image, face, self._limits)
+        measures = measure(image, face)
+        defects = find_defects(image, face, self._limits, measures)
         others = [t.face.box.area for t in self._tracker.tracks if t is not track]
         if others and max(others) > _COMPARABLE * face.box.area:
             defects.append(Defect.SEVERAL_FACES)
         seen = len(self._tracker.tracks)
+        visible = visible_share(face.box, width, height)
         if not embed or BLOCKING.intersection(defects):
-            return Observation(frame.t_s, frame.seq, seen, track.number, face, tuple(defects))
+            return Observation(
+                frame.t_s,
+                frame.seq,
+                seen,
+                track.number,
+                face,
+                tuple(defects),
+                gains=gains(defects, face, measures, visible, None),
+                measures=measures,
+            )
         chip = self._embedder.chip(image, face.landmarks)
         found = self._embedder.embed(chip)
-        if found.quality < _DOUBTFUL and blur(chip) > self._limits.blur_level:
+        softness = blur(chip)
+        measures = replace(measures, blur=softness)
+        if found.quality < _DOUBTFUL and softness > self._limits.blur_level:
             defects.append(Defect.BLURRED)
         track = self._as_person(track, found)
         return Observation(
@@ -92,6 +107,8 @@ class Vision:
             found.embedding,
             found.log_variance,
             found.quality,
+            gains(defects, face, measures, visible, found.quality),
+            measures,
         )
 
     def _as_person(self, track: Track, found: Embedded) -> Track:
