@@ -26,6 +26,7 @@ from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
 from edged.mqtt.topics import Topics
 from edged.service.engine import Engine
+from edged.service.installer import open_installer
 from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from edged.recording.recorder import Recorder
     from edged.types import Frame, FusedMatch, Observation
     from edged.vault.secret import Secret
+    from edged.web.installer.room import InstallerPage
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,7 @@ class Daemon:
         self._state = State()
         self._metrics = Metrics()
         self._screen: Screen | None = None
+        self._installer: InstallerPage | None = None
         self._recorder: Recorder | None = None
 
     def stop(self) -> None:
@@ -196,6 +199,8 @@ class Daemon:
         """From the vision thread, for each frame that the decision saw."""
         if self._recorder is not None:
             self._recorder.step(observation, fused, step)
+        if self._installer is not None:
+            self._installer.step(observation, fused, step)
 
     def _mark(self, mark: Held | Forgot) -> None:
         """From the vision thread: what else changed the decision's mind."""
@@ -203,12 +208,14 @@ class Daemon:
             self._recorder.mark(mark)
 
     def _open_screen(self, stack: ExitStack) -> None:
+        page = self._installer = open_installer(self._config, self._policy, self._state, stack)
         if self._config.web is not None:
             screen = Screen(
                 self._config.web,
                 self._state.document,
                 self._metrics.prometheus,
                 blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
+                installer=page.app if page is not None else None,
             )
             stack.callback(screen.close)
             try:
@@ -417,6 +424,8 @@ class Daemon:
         """On the vision thread: references are taken, nothing else."""
         if self._screen is not None:
             self._screen.look(frame, observation)
+        if self._installer is not None:
+            self._installer.look(frame, observation)
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
         event = self._journal.record(

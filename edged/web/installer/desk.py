@@ -15,17 +15,16 @@ from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import cv2
-
-from edged.types import Box
-from edged.web.installer.advice import View, middle
-from edged.web.installer.rules import frequent, left, rule
+from edged.web.installer.advice import middle
+from edged.web.installer.notes import Moment, cut_out, left_of, number_of, told_of, view_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edged.decision.presentation import Outcome, Step, Summary
-    from edged.types import Face, Frame, FusedMatch, Image, Observation
+    from edged.decision.presentation import Step
+    from edged.types import Frame, FusedMatch, Image, Observation
+    from edged.web.installer.advice import View
+    from edged.web.installer.notes import Told
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +42,6 @@ _RECENT = 240
 _STAMPS = 120
 _SPAN_S = 5.0
 _SHORTEST_SPAN_S = 2.0
-_FACE_PX = 96
 
 
 @dataclass(slots=True)
@@ -56,46 +54,6 @@ class Bucket:
     quality: list[float] = field(default_factory=lambda: [0.0, 0.0])
     level: list[float] = field(default_factory=lambda: [0.0, 0.0])
     sharpness: list[float] = field(default_factory=lambda: [0.0, 0.0])
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One of the last presentations.
-
-    Attributes:
-        number: counts on; names its picture.
-        at_s: when it ended, seconds since 1970.
-        kind: an event type, or "left".
-        face: BGR uint8 (96, 96, 3), where pictures are allowed.
-    """
-
-    number: int
-    at_s: float
-    kind: str
-    reason: str
-    rule: str
-    duration_s: float
-    views: int
-    quality: float | None = None
-    similarity: float | None = None
-    threshold: float | None = None
-    instructions: tuple[str, ...] = ()
-    person_id: str | None = None
-    face: Image | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """The newest frame, and what the decision made of it."""
-
-    frame: Frame
-    observation: Observation
-    view: View | None
-    phase: str = "idle"
-    instruction: str | None = None
-    progress: float = 0.0
-    similarity: float | None = None
-    views: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +104,7 @@ class Desk:
 
     def look(self, frame: Frame, observation: Observation) -> None:
         """Take note of a frame, which nobody may change any more. On the vision thread."""
-        view = _view(frame, observation)
+        view = view_of(frame, observation)
         now_s = self._now()
         with self._lock:
             self._moment = Moment(frame, observation, view)
@@ -175,8 +133,8 @@ class Desk:
                 moment,
                 phase=step.phase.value,
                 instruction=step.instruction.value if step.instruction else None,
-                progress=_number(step.progress) or 0.0,
-                similarity=_number(best.similarity) if best else None,
+                progress=number_of(step.progress) or 0.0,
+                similarity=number_of(best.similarity) if best else None,
                 views=fused.views if fused else 0,
             )
             if told is not None:
@@ -278,14 +236,14 @@ class Desk:
     def _tell(self, moment: Moment, step: Step) -> Told | None:
         number, at_s = self._told + 1, time.time()
         if step.outcome is not None:
-            told = _of_outcome(number, at_s, step.outcome)
+            told = told_of(number, at_s, step.outcome)
             if not self._person_ids:
                 told = replace(told, person_id=None)
             if self._images:
-                told = replace(told, face=_cut(moment.frame.image, moment.observation.face))
+                told = replace(told, face=cut_out(moment.frame.image, moment.observation.face))
             return told
         if step.summary is not None and step.summary.ended == "left":
-            return _of_summary(number, at_s, step.summary)
+            return left_of(number, at_s, step.summary)
         return None
 
     def _keep(self, told: Told) -> None:
@@ -294,81 +252,6 @@ class Desk:
         pictured = [n for n, one in enumerate(self._outcomes) if one.face is not None]
         for n in pictured[:-PICTURES]:
             self._outcomes[n] = replace(self._outcomes[n], face=None)
-
-
-def _view(frame: Frame, observation: Observation) -> View | None:
-    face, measures = observation.face, observation.measures
-    if face is None:
-        return None
-    height, width = (max(1, side) for side in frame.image.shape[:2])
-    box, pose = face.box, face.pose
-    x, y = box.centre
-    view = View(
-        x=_number(x / width),
-        y=_number(y / height),
-        width_px=_number(box.width),
-        share=_number(max(box.width / width, box.height / height)),
-        yaw_deg=_number(pose.yaw_deg),
-        pitch_deg=_number(pose.pitch_deg),
-        roll_deg=_number(pose.roll_deg),
-        quality=_number(observation.quality),
-    )
-    if measures is None:
-        return view
-    return replace(
-        view,
-        level=_number(measures.level),
-        around=_number(measures.around),
-        burnt=_number(measures.burnt),
-        blur=_number(measures.blur),
-    )
-
-
-def _of_outcome(number: int, at_s: float, outcome: Outcome) -> Told:
-    return Told(
-        number,
-        at_s,
-        outcome.kind.value,
-        outcome.reason,
-        rule(outcome),
-        outcome.duration_s,
-        outcome.frames,
-        _number(outcome.fused_quality if outcome.fused_quality is not None else outcome.quality),
-        _number(outcome.similarity),
-        _number(outcome.threshold),
-        tuple(instruction.value for instruction in outcome.instructions),
-        outcome.person_id,
-    )
-
-
-def _of_summary(number: int, at_s: float, summary: Summary) -> Told:
-    return Told(
-        number,
-        at_s,
-        "left",
-        str(frequent(summary) or "left"),
-        left(summary),
-        summary.duration_s,
-        summary.views,
-        _number(summary.best_quality),
-        instructions=tuple(dict.fromkeys(hint.instruction.value for hint in summary.hints)),
-    )
-
-
-def _cut(image: Image, face: Face | None) -> Image | None:
-    """The face with some room around it, small; a copy."""
-    if face is None or not all(map(isfinite, (*face.box.centre, face.box.width, face.box.height))):
-        return None
-    height, width = image.shape[:2]
-    (x, y), half = face.box.centre, 0.7 * max(face.box.width, face.box.height)
-    cut = Box(max(0, x - half), max(0, y - half), min(width, x + half), min(height, y + half))
-    if cut.width < 2 or cut.height < 2:
-        return None
-    part = image[int(cut.top) : int(cut.bottom), int(cut.left) : int(cut.right)]
-    if part.size == 0:
-        return None
-    small: Image = cv2.resize(part, (_FACE_PX, _FACE_PX), interpolation=cv2.INTER_AREA)
-    return small
 
 
 def _add(sums: list[float], value: float | None) -> None:
@@ -385,8 +268,3 @@ def _row(bucket: Bucket | None) -> tuple[float | None, ...]:
         for total, count in (bucket.quality, bucket.level, bucket.sharpness)
     ]
     return (*means, bucket.frames / BUCKET_S, bucket.faces / max(bucket.frames, 1))
-
-
-def _number(value: float | None) -> float | None:
-    """What may be shown: no NaN, no infinity."""
-    return float(value) if value is not None and isfinite(value) else None

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from edged.types import Face
     from edged.web.installer.advice import Limits
-    from edged.web.installer.desk import Desk, Moment, Rates, Told
+    from edged.web.installer.desk import Desk, Rates
+    from edged.web.installer.notes import Moment, Told
 
 PERIOD_S = 0.2
 _TREND_S = 1.0

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from starlette.applications import Starlette
     from starlette.types import ASGIApp
 
     from edged.config.schema import Installer, Vision
@@ -66,16 +67,16 @@ class InstallerPage:
         if not self._failed:
             try:
                 self._desk.look(frame, observation)
-            except Exception:
-                self._fail()
+            except Exception as fault:  # noqa: BLE001 - the edge to the vision thread
+                self._fail(fault)
 
     def step(self, observation: Observation, fused: FusedMatch | None, step: Step) -> None:
         """Take note of what was decided on that frame. On the vision thread; never raises."""
         if not self._failed:
             try:
                 self._desk.step(observation, fused, step)
-            except Exception:
-                self._fail()
+            except Exception as fault:  # noqa: BLE001 - the edge to the vision thread
+                self._fail(fault)
 
     def open(self) -> None:
         """Read the password file, or listen at the socket.
@@ -103,10 +104,11 @@ class InstallerPage:
         if ear is not None:
             ear.close()
 
-    def _make(self) -> ASGIApp:
+    def _make(self) -> Starlette:
         try:
-            from edged.web.installer.app import Door, make_app
+            from edged.web.installer.app import make_app
             from edged.web.installer.feed import Feed
+            from edged.web.installer.login import Door
             from edged.web.installer.page import Facts
         except ImportError as fault:
             raise InstallerError(
@@ -128,30 +130,13 @@ class InstallerPage:
         door = None if path is None else Door(lambda: read(path))
         return make_app(self._desk, feed, facts, door)
 
-    def _serve(self, app: ASGIApp, path: Path) -> None:
+    def _serve(self, app: Starlette, path: Path) -> None:
         """Below the same path as on the screen's server."""
-        from starlette.applications import Starlette
-        from starlette.middleware import Middleware
-        from starlette.responses import RedirectResponse
-        from starlette.routing import Mount, Route
-
         from edged.web.host import Host
-        from edged.web.installer.app import PATH
-        from edged.web.installer.guard import Guard
-        from edged.web.installer.page import policy
-
-        async def home(_request: object) -> RedirectResponse:
-            return RedirectResponse(f"{PATH}/")
+        from edged.web.installer.app import alone
 
         self._ear = Ear(path)
-        host = Host(
-            Starlette(
-                routes=[Route("/", home), Mount(PATH, app)],
-                middleware=[Middleware(Guard, policy=policy())],
-            ),
-            self._ear.open(),
-            "installer",
-        )
+        host = Host(alone(app), self._ear.open(), "installer")
         try:
             host.open()
         except ScreenError as fault:
@@ -159,8 +144,8 @@ class InstallerPage:
             raise InstallerError(f"web.installer.socket: {fault}") from fault
         self._host = host
 
-    def _fail(self) -> None:
-        """The edge to the vision thread: the door works on without this page."""
+    def _fail(self, fault: Exception) -> None:
+        """The door works on without this page."""
         self._failed = True
-        log.exception("the installer's page failed; it takes in nothing more")
+        log.error("the installer's page failed; it takes in nothing more", exc_info=fault)
         self._on_fault("the installer's page failed; see the log")
