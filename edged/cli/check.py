@@ -15,6 +15,7 @@ from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.service.engine import Engine
 from edged.vault.keys import load_key
+from edged.web.installer.password import read as read_password
 from edged.web.screen import Screen
 from edged.web.texts import load_texts
 
@@ -56,6 +57,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if parts.get("web") is not None:
         checks.of("web", lambda: _open(Screen(parts["web"], dict)))
         checks.of("web.texts", lambda: _check_texts(parts["web"]))
+        installer = parts["web"].installer
+        if installer is not None and installer.password_file is not None:
+            stored = installer.password_file
+            checks.of("web.installer.password_file", lambda: read_password(stored))
     if checks.problems:
         raise ConfigError(in_order(checks.problems))
     output.result(

@@ -21,6 +21,7 @@ from edged.errors import (
     EdgedError,
     EvaluationError,
     ImageError,
+    InstallerError,
     KeyUnavailable,
     NoUsableFace,
     WrongKey,
@@ -37,6 +38,7 @@ _MENDED_BY_HAND = (
     ConfigError,
     EvaluationError,
     ImageError,
+    InstallerError,
     KeyUnavailable,
     WrongKey,
 )
@@ -52,6 +54,7 @@ _COMMANDS = {
     "enrol": "enrol a person from photos",
     "gallery": "look after the people who are enrolled",
     "model": "look at a model bundle",
+    "installer": "choose the password of the installer's page",
     "door": "put the relay to rest while edged is not running",
     "bench": "measure this machine",
     "eval": "measure a model on your own people",
