@@ -149,14 +149,6 @@ class Guidance:
         self._pass(t_s)
         return self.shown
 
-    def insist(self, t_s: float, instruction: Instruction) -> Instruction:
-        """Show this at once, for `hold_s`, whatever is shown and whatever the frames need."""
-        self._pass(t_s)
-        trace = self._traces[instruction]
-        trace.charge, trace.ready, trace.worth = _FULL, True, 1.0
-        self._show(instruction)
-        return instruction
-
     def clear(self) -> None:
         """Show nothing, at once, and remember nothing."""
         self.shown: Instruction | None = None

@@ -1,0 +1,1 @@
+"""How presentations went: numbers, no faces, no names."""

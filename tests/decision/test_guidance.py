@@ -225,15 +225,6 @@ def test_a_frame_that_says_nothing_changes_nothing() -> None:
     assert changes(play(15, [(A,)] * 10, guidance, 8.0)) == [(8.0, A.instruction)]
 
 
-def test_a_word_that_must_be_said_is_shown_at_once_and_long_enough() -> None:
-    guidance = Guidance(0.3, 1.0)
-    play(15, [(A,)] * 15, guidance)
-    assert guidance.insist(1.0, Instruction.RETAKE) is Instruction.RETAKE
-    shown = changes(play(15, [(A,)] * 60, guidance, 1.0))
-    assert [what for _, what in shown] == [Instruction.RETAKE, A.instruction]
-    assert shown[1][0] >= 2.0
-
-
 def test_clearing_is_immediate_and_forgets_everything() -> None:
     guidance = Guidance(0.3, 9.0)
     play(15, [(A,)] * 15, guidance)
