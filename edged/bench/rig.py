@@ -7,19 +7,19 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from edged.config.schema import Config
-from edged.decision.presentation import Kind
+from edged.decision.presentation import Kind, Phase
 from edged.door.table import make_door
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.state import State
-from edged.service.terminal import EnrolmentRequest, Terminal
+from edged.service.terminal import Display, EnrolmentRequest, Terminal
 from edged.types import Frame
 from edged.vault.secret import Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from edged.decision.policy import Policy
@@ -90,7 +90,14 @@ class Rig:
             if event.type in kinds:
                 yield number, event
 
-    def _terminal(self) -> Terminal:
+    def watch(self, images: Iterable[Image]) -> Iterator[tuple[Display, list[Event]]]:
+        """Show frames to a terminal that has seen nobody before: after each, what the person is
+        to see, and what was recorded."""
+        shown = [Display(Phase.IDLE)]
+        for events in self._frames(self._terminal(shown.append), images):
+            yield shown[-1], events
+
+    def _terminal(self, on_display: Callable[[Display], None] = lambda _: None) -> Terminal:
         lowest = self._engine.manifest.quality.minimum.access
         return Terminal(
             self._config,
@@ -103,14 +110,18 @@ class Rig:
             door=self._door,
             journal=Journal(self._outbox, State()),
             metrics=Metrics(),
-            on_display=lambda _: None,
+            on_display=on_display,
         )
 
     def _play(self, terminal: Terminal, images: Iterable[Image]) -> Iterator[tuple[int, Event]]:
+        for number, events in enumerate(self._frames(terminal, images), start=1):
+            for event in events:
+                yield number, event
+
+    def _frames(self, terminal: Terminal, images: Iterable[Image]) -> Iterator[list[Event]]:
         vision = self._engine.vision()
         for n, image in enumerate(images):
             terminal.process(Frame(image, n / RATE_HZ, n), vision)
             events = self._outbox.pending()
             self._outbox.acknowledge([event.seq for event in events])
-            for event in events:
-                yield n + 1, event
+            yield events

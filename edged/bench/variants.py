@@ -6,6 +6,7 @@ of the same size. Lengths that blur are stated in px of an aligned face of 112 p
 
 from __future__ import annotations
 
+from functools import lru_cache
 from math import cos, radians, sin
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,7 @@ _CHIP_IN_BOXES = 1.34  # an aligned face shows this much more than a detection's
 def dark(image: Image, box: Box, gain: float) -> Image:
     """Underexposed: all light times `gain`, with the sensor's last bit of noise."""
     del box
-    noise = np.random.default_rng(0).normal(0, 1.5, image.shape)
-    return _image(image * gain + noise)
+    return _image(image * np.float32(gain) + _noise(image.shape))
 
 
 def bright(image: Image, box: Box, gain: float) -> Image:
@@ -82,6 +82,12 @@ def cut_off(image: Image, box: Box, share: float) -> Image:
     away = np.array([[1, 0, width - box.right + share * box.width], [0, 1, 0]], np.float32)
     moved = cv2.warpAffine(image, away, (width, height), borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(moved, np.uint8)
+
+
+@lru_cache(maxsize=4)
+def _noise(shape: tuple[int, ...]) -> Floats:
+    """Drawn once: the same on every frame, which no measure minds."""
+    return np.random.default_rng(0).normal(0, 1.5, shape).astype(np.float32)
 
 
 def _image(values: object) -> Image:
