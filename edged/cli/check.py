@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.camera.table import open_camera
@@ -14,6 +15,8 @@ from edged.gallery.store import Gallery
 from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.service.engine import Engine
+from edged.service.policy import make_policy
+from edged.service.risk import risk_table
 from edged.vault.keys import load_key
 from edged.web.installer.password import read as read_password
 from edged.web.screen import Screen
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from edged.bundle.manifest import Recogniser
     from edged.cli.output import Output
-    from edged.config.schema import Mqtt, Web
+    from edged.config.schema import Decision, Mqtt, Web
+    from edged.decision.policy import Policy
     from edged.vault.keys import Secret
 
 
@@ -46,8 +51,9 @@ def run(args: argparse.Namespace, output: Output) -> int:
         key = checks.of("key", lambda: load_key(parts["key"]))
         if key is not None:
             _check_files(checks, parts, key)
+    manifest: Recogniser | None = None
     if "model" in parts and "vision" in parts:
-        checks.of("model", lambda: _open_engine(Engine(parts["model"], parts["vision"])))
+        manifest = checks.of("model", lambda: _open_engine(Engine(parts["model"], parts["vision"])))
     if "door" in parts:
         checks.of("door", lambda: _open(make_door(parts["door"])))
     if "camera" in parts:
@@ -61,13 +67,61 @@ def run(args: argparse.Namespace, output: Output) -> int:
         if installer is not None and installer.password_file is not None:
             stored = installer.password_file
             checks.of("web.installer.password_file", lambda: read_password(stored))
-    if checks.problems:
+    if checks.problems or manifest is None:
         raise ConfigError(in_order(checks.problems))
+    decision: Decision = parts["decision"]
+    policy = make_policy(decision, manifest)
     output.result(
-        {"ok": True, "config": str(args.config)},
-        [f"{args.config}: the terminal can start"],
+        {"ok": True, "config": str(args.config), "decision": risk(decision, policy)},
+        [f"{args.config}: the terminal can start", *_told(decision, policy)],
     )
     return 0
+
+
+def risk(decision: Decision, policy: Policy) -> dict[str, Any]:
+    """What the decision asks for, and what that means by gallery size."""
+    return {
+        "profile": decision.profile,
+        "fpir": policy.fpir,
+        "similarity": decision.similarity,
+        "risk": risk_table(policy),
+        "warnings": _warnings(policy),
+    }
+
+
+def _told(decision: Decision, policy: Policy) -> list[str]:
+    fixed = "" if decision.similarity is None else ", decision.similarity fixed by hand"
+    rows = [
+        f"{row['people']:>10,}  {row['threshold']:>9.4f}  {row['review']:>10.4f}  "
+        f"{_percent(row['implied_fpir']):>16}{'  ABOVE THE TARGET' if row['above_target'] else ''}"
+        for row in risk_table(policy)
+    ]
+    target = f"of the strangers who try, {_percent(policy.fpir)} may be let in"
+    return [
+        f"profile {decision.profile}{fixed}: {target}",
+        "    people  let in at  doubt from  strangers let in",
+        *rows,
+        *_warnings(policy),
+    ]
+
+
+def _warnings(policy: Policy) -> list[str]:
+    lax = [row for row in risk_table(policy) if row["above_target"]]
+    if not lax:
+        return []
+    first, last = lax[0], lax[-1]
+    needed = replace(policy, similarity=None).thresholds(last["people"]).grant
+    warning = (
+        f"WARNING: with {first['people']:,} people {_percent(first['implied_fpir'])} of strangers "
+        f"are let in, with {last['people']:,} {_percent(last['implied_fpir'])}, where "
+        f"{_percent(policy.fpir)} is asked: leave decision.similarity out, or set it to "
+        f"{needed:.2f} for {last['people']:,}"
+    )
+    return [warning]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.3g} %"
 
 
 class _Checks:
@@ -104,8 +158,9 @@ def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
         checks.of("events.path", lambda: _open(Outbox(events.path, key, events.capacity)))
 
 
-def _open_engine(engine: Engine) -> None:
-    """The terminal starts on a bundle that stands in for a broken one; that is wrong all the same.
+def _open_engine(engine: Engine) -> Recogniser:
+    """The recogniser's manifest. The terminal starts on a bundle that stands in for a broken one;
+    that is wrong all the same.
 
     Raises:
         BundleError: it does.
@@ -113,6 +168,7 @@ def _open_engine(engine: Engine) -> None:
     with engine:
         if engine.passed_over:
             raise BundleError("\n".join(engine.passed_over))
+        return engine.manifest
 
 
 def _check_texts(settings: Web) -> None:

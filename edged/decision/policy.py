@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edged.types import RiskPoint
 
 DAYS_PER_YEAR = 365.25
+_ROUNDING = 1 + 1e-6
 
 Doubtful = Literal["review", "retake", "second_factor"]
 
@@ -134,6 +135,10 @@ class Policy:
     def implied_fpir(self, people: int) -> float:
         """The FPIR that the grant threshold really implies at this gallery size."""
         return false_positive_rate(fmr_at(self.thresholds(people).grant, self.curve), people)
+
+    def above_target(self, people: int) -> bool:
+        """Whether that is more than `fpir` asks for, as a fixed similarity may bring about."""
+        return self.implied_fpir(people) > self.fpir * _ROUNDING
 
 
 def false_accepts_per_year(fpir: float, strangers_per_day: float) -> float:

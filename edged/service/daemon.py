@@ -21,10 +21,12 @@ from edged.door.table import make_door
 from edged.errors import BundleError, DoorError, RuntimeFault, ScreenError, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
+from edged.history.store import History, history_path
 from edged.mqtt.catalogue import Reply
 from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
 from edged.mqtt.topics import Topics
+from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
 from edged.service.installer import open_installer
 from edged.service.journal import Journal
@@ -32,6 +34,7 @@ from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.policy import make_policy
 from edged.service.record import header_of, open_recorder
+from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
 from edged.service.watch import Watch
@@ -40,6 +43,8 @@ from edged.web.screen import Screen
 from edged.web.view import ScreenView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.camera.base import CameraState
     from edged.config.schema import Config
     from edged.decision.presentation import Step
@@ -77,6 +82,7 @@ class Daemon:
         self._screen: Screen | None = None
         self._installer: InstallerPage | None = None
         self._recorder: Recorder | None = None
+        self._strangers_per_day: Callable[[], float | None] = lambda: None
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -143,6 +149,10 @@ class Daemon:
         self._outbox.open()
         self._gallery.open()
         self._journal = Journal(self._outbox, self._state)
+        history = History(history_path(config), key, config.history.keep_days)
+        self._chronicle = Chronicle(history, self._journal, self._state)
+        stack.callback(self._chronicle.close)
+        self._chronicle.tick(time.monotonic())
 
         self._engine = Engine(config.model, config.vision)
         stack.callback(self._engine.close)
@@ -197,6 +207,9 @@ class Daemon:
 
     def _step(self, observation: Observation, fused: FusedMatch | None, step: Step) -> None:
         """From the vision thread, for each frame that the decision saw."""
+        if step.summary is not None:
+            self._chronicle.note(step.summary)
+            self._metrics.presented(step.summary)
         if self._recorder is not None:
             self._recorder.step(observation, fused, step)
         if self._installer is not None:
@@ -357,6 +370,7 @@ class Daemon:
                 return
             if ready:
                 self._refresh()
+            self._chronicle.tick(now_s)
 
     def _refresh(self) -> None:
         """Take over what the command line changed in the gallery; tell how things stand."""
@@ -377,7 +391,6 @@ class Daemon:
     def _refresh_facts(self) -> None:
         self._tell_relay()
         people = self._index.people
-        thresholds = self._policy.thresholds(people)
         door = self._door.describe()
         if door.get("fault"):
             self._state.degrade("door", str(door["fault"]))
@@ -387,12 +400,9 @@ class Daemon:
         self._about = {"model": self._engine.identity, "gallery": revision}
         self._state.set(
             gallery={"revision": revision, "people": people},
-            decision={
-                "profile": self._config.decision.profile,
-                "threshold": round(thresholds.grant, 4),
-                "review": round(thresholds.review, 4),
-                "implied_fpir": float(f"{self._policy.implied_fpir(people):.3g}"),
-            },
+            decision=stated_risk(
+                self._config.decision, self._policy, people, self._strangers_per_day()
+            ),
             waiting_events=self._outbox.depth,
         )
 
