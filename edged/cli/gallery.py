@@ -9,6 +9,7 @@ from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import GalleryError
 from edged.gallery.store import Gallery
+from edged.recording.file import RecordingFile
 from edged.vault.keys import create_key_file, load_key
 
 if TYPE_CHECKING:
@@ -88,11 +89,32 @@ def show(args: argparse.Namespace, output: Output) -> int:
 
 
 def remove(args: argparse.Namespace, output: Output) -> int:
-    """Remove a person; a running terminal follows within a second."""
-    with opened(load(args.config)) as gallery:
+    """Remove a person; a running terminal follows within a second.
+
+    What was recorded of them goes first: while it cannot, they stay listed and can be removed.
+    """
+    config = load(args.config)
+    visits = _forget(config, args.person_id)
+    with opened(config) as gallery:
         if not gallery.remove(args.person_id):
             raise GalleryError(
                 f"nobody is enrolled as {args.person_id!r}; see `edged gallery list`"
             )
-    output.result({"removed": args.person_id}, [f"removed {args.person_id}"])
+    visits += _forget(config, args.person_id)  # which a running terminal wrote meanwhile
+    lines = [f"removed {args.person_id}"]
+    if visits and config.recording is not None:
+        lines.append(f"and {visits} recorded visits of theirs from {config.recording.path}")
+    output.result({"removed": args.person_id, "recorded_visits": visits}, lines)
     return 0
+
+
+def _forget(config: Config, person_id: str) -> int:
+    """Remove a person from the recording that the configuration names, if there is one."""
+    if config.recording is None or not config.recording.path.exists():
+        return 0
+    file = RecordingFile(config.recording.path, load_key(config.key))
+    try:
+        file.open(make=False)
+        return file.forget(person_id)
+    finally:
+        file.close()

@@ -198,7 +198,7 @@ class RecordingFile:
         """
         removed = self._delete("started < ?", (before,))
         while (size := self._bytes()) > largest_bytes:
-            share = min(1.0, 1.1 - largest_bytes / size)
+            share = min(1.0, 1.01 - largest_bytes / size)
             more = self._delete(
                 "number IN (SELECT number FROM visits ORDER BY number LIMIT "
                 "(SELECT max(1, CAST(? * count(*) AS INTEGER)) FROM visits))",

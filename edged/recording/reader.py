@@ -93,7 +93,10 @@ class Reader:
 
     def _unpacked(self, packed: bytes, embeddings: bytes, size: int) -> Iterator[Item]:
         rows = iter(np.frombuffer(embeddings, "<f4").reshape(-1, size).astype(np.float32))
-        text = zlib.decompressobj().decompress(packed, _LARGEST_PIECE)
+        inflater = zlib.decompressobj()
+        text = inflater.decompress(packed, _LARGEST_PIECE)
+        if not inflater.eof:
+            raise ValueError("cut short, or far too large")
         for line in text.splitlines():
             document = json.loads(line)
             row = next(rows) if has_embedding(document) else None
