@@ -34,7 +34,8 @@ class Guard:
             "Cross-Origin-Resource-Policy": "same-origin",
             "Cross-Origin-Opener-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
-            "Referrer-Policy": "no-referrer",
+            # With none at all, browsers keep the origin of a form to themselves.
+            "Referrer-Policy": "same-origin",
             "Cache-Control": "no-store",
             "Connection": "close",
         }

@@ -5,13 +5,15 @@ const style = getComputedStyle(document.documentElement);
 const colour = (name) => style.getPropertyValue(name).trim();
 const words = (code) => String(code).replaceAll("_", " ").replaceAll(".", ": ");
 const known = (value) => typeof value === "number";
-const shown = (value, digits = 0) => (known(value) ? value.toFixed(digits) : "–");
+const shown = (value, digits = 0) =>
+  known(value) ? value.toFixed(digits).replace(/^-0$/, "0").replace("-", "−") : "–";
 let source;
 let silence;
 let best = 0;
 let recent = [];
 let picture = null;
 let current = null;
+let kept = {};
 let trend = null;
 
 function say(id, text, state = "") {
@@ -201,8 +203,16 @@ function drawHistogram() {
   pen.setLineDash([]);
 }
 
+// While a decision holds, only some views are scored: a number stays for a second.
+function keep(name, value) {
+  if (known(value)) kept[name] = [value, Date.now()];
+  else if (!current.face || !kept[name] || Date.now() - kept[name][1] > 1000) delete kept[name];
+  return kept[name] ? kept[name][0] : null;
+}
+
 function showNumbers(now) {
   const view = now.view || {};
+  view.quality = keep("quality", view.quality);
   const rates = now.rates;
   const judge = (value, fine) => (known(value) ? (fine ? "good" : "bad") : "");
   say("quality", shown(view.quality, 2), judge(view.quality, view.quality >= facts.floor));
@@ -211,10 +221,10 @@ function showNumbers(now) {
   say("level", shown(view.level), judge(view.level, lit));
   const slow = known(rates.wanted_hz) && rates.seen_hz < 0.85 * rates.wanted_hz;
   say("rate", shown(rates.seen_hz, 1), judge(rates.seen_hz, !slow));
-  say("rate-need", known(rates.wanted_hz) ? `of ${rates.wanted_hz}` : "");
+  say("rate-need", known(rates.wanted_hz) ? ` of ${rates.wanted_hz}` : "");
   const angles = [view.yaw_deg, view.pitch_deg, view.roll_deg];
   say("pose", angles.some(known) ? angles.map((angle) => shown(angle)).join(" / ") : "–");
-  say("similarity", shown(now.similarity, 2));
+  say("similarity", shown(keep("similarity", now.similarity), 2));
 }
 
 function showFocus(now) {
@@ -365,8 +375,8 @@ addEventListener("resize", () => {
   drawAim();
   drawTrend();
 });
-say("quality-need", `needs ${facts.floor.toFixed(2)}`);
-say("width-need", `needs ${facts.near_px}`);
-say("level-need", `${facts.dark} to ${facts.bright}`);
+say("quality-need", ` · needs ${facts.floor.toFixed(2)}`);
+say("width-need", ` · needs ${facts.near_px}`);
+say("level-need", ` · ${facts.dark} to ${facts.bright}`);
 showLast([]);
 connect();
