@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,13 +16,23 @@ from edged.vision.track import Tracker
 
 if TYPE_CHECKING:
     from edged.config.schema import Vision as Limits
-    from edged.types import Floats, Frame, Image
+    from edged.types import Box, Floats, Frame, Image
     from edged.vision.embed import Embedded, Embedder
     from edged.vision.mtcnn import Detection, Detector
     from edged.vision.track import Track
 
-_COMPARABLE = 0.5  # a second face of half the served one's area is somebody at the door too
 _DOUBTFUL = 0.85  # a view of a higher quality is sharp enough, whatever it measures
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Who has the number of a track: the running mean of their views, where they were last
+    seen, and whether the last view was of somebody else."""
+
+    number: int
+    mean: Floats
+    box: Box
+    doubted: bool = False
 
 
 class Vision:
@@ -50,32 +60,34 @@ class Vision:
         self._limits = limits
         self._same = same
         self._trusted = trusted
-        self._seen: tuple[int, Floats] | None = None  # track number, running mean of its views
-        self._tracker = Tracker()
+        self._seen: _Person | None = None
+        self._tracker = Tracker(limits.near_face_px)
         self._since_detection = 0
 
-    def observe(self, frame: Frame, *, embed: bool) -> Observation:
+    def observe(self, frame: Frame, *, embed: bool, done: bool = False) -> Observation:
         """What the frame shows.
 
         Args:
             frame: the frame.
             embed: whether the decision can use an embedding; without, and on views that are
                 never matched, only place, pose and light are judged and the recogniser rests.
+            done: whether the face served so far has been decided about; then the next in the
+                queue is served.
 
         Raises:
             RuntimeFault: an inference runtime failed.
         """
         image = frame.image
+        self._tracker.tick(frame.t_s)
         self._find(image)
         height, width = image.shape[:2]
-        track = self._tracker.served(width, height)
+        track = self._tracker.served(width, height, done=done)
         if track is None:
-            return Observation(frame.t_s, frame.seq, 0, None, None, (Defect.NO_FACE,))
+            return self._nobody(frame)
         face = as_face(track.face)
         measures = measure(image, face)
         defects = find_defects(image, face, self._limits, measures)
-        others = [t.face.box.area for t in self._tracker.tracks if t is not track]
-        if others and max(others) > _COMPARABLE * face.box.area:
+        if self._tracker.company(track):
             defects.append(Defect.SEVERAL_FACES)
         seen = len(self._tracker.tracks)
         visible = visible_share(face.box, width, height)
@@ -96,7 +108,8 @@ class Vision:
         measures = replace(measures, blur=softness)
         if found.quality < _DOUBTFUL and softness > self._limits.blur_level:
             defects.append(Defect.BLURRED)
-        track = self._as_person(track, found)
+        if not self._is_same(track, found):
+            return self._nobody(frame)
         return Observation(
             frame.t_s,
             frame.seq,
@@ -111,28 +124,45 @@ class Vision:
             measures,
         )
 
-    def _as_person(self, track: Track, found: Embedded) -> Track:
-        """A track is a place; when another person stands in it, it gets another number."""
+    def _nobody(self, frame: Frame) -> Observation:
+        """Nobody is served, whoever else may be in view."""
+        faces = len(self._tracker.tracks)
+        return Observation(frame.t_s, frame.seq, faces, None, None, (Defect.NO_FACE,))
+
+    def _is_same(self, track: Track, found: Embedded) -> bool:
+        """Whether the person is still who had the number of this track.
+
+        A track is a place. One view of somebody else there says nothing; with the second the
+        place gets another number, and who was there keeps theirs for a moment: somebody may
+        just have passed before them.
+        """
         if found.quality < self._trusted:
-            return track
-        if self._seen is not None and self._seen[0] == track.number:
-            mean = self._seen[1]
-            if float(mean @ found.embedding) < self._same * float(np.linalg.norm(mean)):
-                track = self._tracker.renumber(track)
-                self._seen = (track.number, found.embedding)
-            else:
-                self._seen = (track.number, 0.8 * mean + found.embedding)
-        else:
-            self._seen = (track.number, found.embedding)
-        return track
+            return True
+        seen = self._seen
+        if seen is None or seen.number != track.number:
+            self._seen = _Person(track.number, found.embedding, track.face.box)
+            return True
+        if float(seen.mean @ found.embedding) >= self._same * float(np.linalg.norm(seen.mean)):
+            self._seen = _Person(track.number, 0.8 * seen.mean + found.embedding, track.face.box)
+            return True
+        if seen.doubted:
+            self._tracker.part(track, seen.box)
+        self._seen = replace(seen, doubted=True)
+        return False
 
     def _find(self, image: Image) -> None:
-        """Follow the known faces; detect anew when one is lost, and every few frames."""
+        """Follow the served face; detect anew when it is lost, and every few frames.
+
+        So somebody who joins is seen within ``detect_every_frames``, and a crowd costs no more
+        between two detections than one face.
+        """
         self._since_detection += 1
-        boxes = [track.face.box for track in self._tracker.tracks]
+        served = self._tracker.current
         due = self._since_detection >= self._limits.detect_every_frames
-        if boxes and not due and self._tracker.follow(self._detector.follow(image, boxes)):
-            return
+        if served is not None and not due:
+            (face,) = self._detector.follow(image, [served.face.box])
+            if self._tracker.follow(face):
+                return
         self._since_detection = 0
         self._tracker.associate(self._detector.detect(image))
 
