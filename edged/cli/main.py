@@ -53,6 +53,7 @@ _COMMANDS = {
     "compare": "compare the faces of two images (1:1)",
     "enrol": "enrol a person from photos",
     "gallery": "look after the people who are enrolled",
+    "hints": "see which hints help at this door",
     "model": "look at a model bundle",
     "installer": "choose the password of the installer's page",
     "door": "put the relay to rest while edged is not running",

@@ -43,8 +43,6 @@ from edged.web.screen import Screen
 from edged.web.view import ScreenView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from edged.camera.base import CameraState
     from edged.config.schema import Config
     from edged.decision.presentation import Step
@@ -82,7 +80,6 @@ class Daemon:
         self._screen: Screen | None = None
         self._installer: InstallerPage | None = None
         self._recorder: Recorder | None = None
-        self._strangers_per_day: Callable[[], float | None] = lambda: None
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -401,7 +398,7 @@ class Daemon:
         self._state.set(
             gallery={"revision": revision, "people": people},
             decision=stated_risk(
-                self._config.decision, self._policy, people, self._strangers_per_day()
+                self._config.decision, self._policy, people, self._chronicle.not_granted_per_day
             ),
             waiting_events=self._outbox.depth,
         )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from edged.decision.presentation import Summary
+
 _KEPT = 512
 
 
@@ -19,11 +21,18 @@ class Metrics:
 
     def __init__(self) -> None:
         self._counts: Counter[str] = Counter()
+        self._hints: Counter[tuple[str, str, str]] = Counter()
         self._times_s: dict[str, deque[float]] = {}
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter."""
         self._counts[name] += by
+
+    def presented(self, summary: Summary) -> None:
+        """Count the hints of a presentation that has ended, by what followed."""
+        for hint in summary.hints:
+            rose = "unknown" if hint.gain is None else "yes" if hint.helped else "no"
+            self._hints[hint.instruction.value, rose, summary.ended] += 1
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -37,6 +46,10 @@ class Metrics:
     def counts(self) -> dict[str, int]:
         """All counters."""
         return dict(self._counts)
+
+    def hints(self) -> dict[tuple[str, str, str], int]:
+        """How many hints were shown, by instruction, whether the quality rose, and the end."""
+        return dict(self._hints)
 
     def stages_ms(self) -> dict[str, dict[str, float]]:
         """Median and 95th percentile of each stage's last times, milliseconds."""
@@ -53,6 +66,11 @@ class Metrics:
         """Everything in Prometheus' text form."""
         lines = ["# TYPE edged_count counter"]
         lines += [f'edged_count{{what="{name}"}} {n}' for name, n in sorted(self.counts().items())]
+        lines.append("# TYPE edged_hint_total counter")
+        lines += [
+            f'edged_hint_total{{code="{code}",rose="{rose}",ended="{ended}"}} {n}'
+            for (code, rose, ended), n in sorted(self.hints().items())
+        ]
         lines.append("# TYPE edged_stage_milliseconds gauge")
         lines += [
             f'edged_stage_milliseconds{{stage="{stage}",quantile="{quantile}"}} {value}'
