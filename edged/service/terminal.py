@@ -116,6 +116,7 @@ class Terminal:
         self._greeted: str | None = None
         self._frame_s = float("-inf")
         self._processed = 0
+        self._done = False  # whether whoever was served last has been decided about
 
     @property
     def enrolling(self) -> bool:
@@ -151,7 +152,7 @@ class Terminal:
             or self._processed % _LOOK_AGAIN_FRAMES == 0
         )
         with self._metrics.stage("observe"):
-            observation = vision.observe(frame, embed=wants)
+            observation = vision.observe(frame, embed=wants, done=self._done)
         self._on_look(frame, observation)
         if request is not None:
             self._enrol(request, observation)
@@ -186,6 +187,7 @@ class Terminal:
 
     def _decide(self, observation: Observation) -> None:
         step = self._judge.step(observation)
+        self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
         if step.outcome is not None:
             self._greeted = self._greeting(step.outcome)
@@ -194,6 +196,7 @@ class Terminal:
         display = Display(step.phase, step.instruction, progress=step.progress, name=self._greeted)
         if step.outcome is not None and not self._act(step.outcome):
             self._judge.hold(self._frame_s)
+            self._done = False  # first of all this one is held
             display = Display(Phase.HELD)
         self._show(display)
 
@@ -273,6 +276,7 @@ class Terminal:
             return None
 
     def _enrol(self, request: EnrolmentRequest, observation: Observation) -> None:
+        self._done = False
         if self._enrolment is None:
             self._judge.forget()
             self._views = []

@@ -126,7 +126,7 @@ class Tracker:
             done: whether the one served so far has been decided about, so that the next in the
                 queue need not wait until they have gone.
         """
-        self._turn.settle(done=done)
+        self._turn.settle(self._now_s, done=done)
         return self._turn.choose(self.tracks, width, height, self._now_s)
 
     def company(self, served: Track) -> bool:

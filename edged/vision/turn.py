@@ -13,6 +13,7 @@ face that is lost is kept for it."""
 
 _CLEARLY = 2.0  # times as prominent
 _COMPARABLE = 0.5  # times as prominent is enough for the next in the queue
+_REST_S = 8.0
 _SOMEBODY_WAS_HERE_S = 2.0  # so long nobody far away is served in place of who was at the door
 
 
@@ -21,6 +22,7 @@ class Turn:
 
     Whoever is served stays so until they are lost for `PATIENCE_S`, until somebody has been
     twice as prominent for as long, or, once decided about, until the next stands at the door.
+    Who was decided about and made way is not served again for some seconds: they linger.
 
     Args:
         near_px: from this width on a face is at the door; smaller ones are bystanders.
@@ -33,21 +35,25 @@ class Turn:
         self._near = False
         self._seen_s = float("-inf")
         self._challenged_s: float | None = None
-        self._settled: set[int] = set()
+        self._settled: dict[int, float] = {}  # when they last had the turn
 
     @property
     def number(self) -> int | None:
         """Whose turn it is, in view or lost for a moment; None: nobody's."""
         return self._number
 
-    def settle(self, *, done: bool) -> None:
+    def settle(self, now_s: float, *, done: bool) -> None:
         """Whether whoever has the turn has been decided about."""
-        if self._number is not None:
-            (self._settled.add if done else self._settled.discard)(self._number)
+        if self._number is None:
+            return
+        if done:
+            self._settled[self._number] = now_s
+        else:
+            self._settled.pop(self._number, None)
 
     def forget(self, known: set[int]) -> None:
         """Forget all that was decided about others than these."""
-        self._settled &= known
+        self._settled = {n: t_s for n, t_s in self._settled.items() if n in known}
 
     def choose(self, tracks: list[Track], width: int, height: int, now_s: float) -> Track | None:
         """Whose turn it is in a frame of that size; None while nobody is served."""
@@ -70,7 +76,7 @@ class Turn:
         self, current: Track, tracks: list[Track], weights: dict[int, float], now_s: float
     ) -> Track | None:
         """Who takes over from somebody who is there."""
-        others = [track for track in tracks if track is not current]
+        others = [t for t in tracks if t is not current and not self._rests(t, now_s)]
         weight = weights[current.number]
         waiting = self._next(others, weights, weight) if self._is_settled else None
         if waiting is not None:
@@ -88,6 +94,7 @@ class Turn:
     ) -> Track | None:
         """Who is served when who was served is not in view."""
         self._challenged_s = None
+        tracks = [track for track in tracks if not self._rests(track, now_s)]
         lost_s = now_s - self._seen_s
         waiting = self._next(tracks, weights, self._weight if lost_s < PATIENCE_S else 0.0)
         if waiting is not None and (self._is_settled or lost_s >= PATIENCE_S):
@@ -112,6 +119,10 @@ class Turn:
     @property
     def _is_settled(self) -> bool:
         return self._number in self._settled
+
+    def _rests(self, track: Track, now_s: float) -> bool:
+        """Whether they were decided about and then somebody else had a turn, not long ago."""
+        return now_s - self._settled.get(track.number, float("-inf")) < _REST_S
 
     def _is_near(self, track: Track) -> bool:
         return track.face.box.width >= self._near_px

@@ -190,9 +190,9 @@ def test_the_next_in_the_queue_is_noticed_whatever_frames_are_dropped(
     asked: list[bool] = []
     observe = it.vision.observe
 
-    def watched(frame: Frame, *, embed: bool) -> Any:
+    def watched(frame: Frame, *, embed: bool, done: bool) -> Any:
         asked.append(embed)
-        return observe(frame, embed=embed)
+        return observe(frame, embed=embed, done=done)
 
     monkeypatch.setattr(it.vision, "observe", watched)
     it.see(near, 3)

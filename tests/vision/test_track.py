@@ -209,6 +209,12 @@ def test_whoever_is_done_stays_served_while_only_bystanders_are_near(door: Door)
     assert set(door.see(*faces, frames=30, done=True)) == {1}
 
 
+def test_whoever_is_done_and_lost_for_a_moment_is_still_who_they_were(door: Door) -> None:
+    door.see(at(300), frames=3, done=True)
+    assert door.see(frames=4, done=True) == [None] * 4
+    assert door.see(at(305), done=True) == [1]
+
+
 def test_the_next_need_not_wait_for_a_face_that_was_done_and_is_lost(door: Door) -> None:
     door.see(at(300, width=120), at(480, width=100))
     door.see(at(300, width=120), at(480, width=50), done=True)
@@ -222,6 +228,15 @@ def test_who_was_not_done_yet_goes_before_who_was(door: Door) -> None:
     assert door.see(first, second, third, done=True) == [3]
     door.see(first, third, frames=20)
     assert door.see(first, third) == [3]
+
+
+def test_who_made_way_and_lingers_is_not_served_again_for_some_seconds(door: Door) -> None:
+    first, second = at(100, width=130), at(320, width=110)
+    door.see(first, second)
+    door.see(first, second, frames=5, done=True)
+    served = door.see(first, frames=10 * RATE_HZ, done=True)
+    assert set(served[: 7 * RATE_HZ]) == {None}
+    assert served[-1] == 1
 
 
 def test_whoever_is_tried_again_is_not_done_any_more(door: Door) -> None:
