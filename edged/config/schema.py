@@ -174,6 +174,9 @@ class Decision(Settings):
     def _ordered(self) -> Decision:
         if self.denial_frames < self.evidence_frames:
             raise ValueError("denial_frames must not be below evidence_frames")
+        view, minimum = self.view_quality, self.minimum_quality
+        if view is not None and minimum is not None and view > minimum:
+            raise ValueError("view_quality must not be above minimum_quality")
         return self
 
 

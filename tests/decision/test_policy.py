@@ -1,5 +1,6 @@
 """From tolerated risk to thresholds, and the 1:1 rule."""
 
+from dataclasses import replace
 from math import isclose, nan
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from edged.decision.policy import (
     Policy,
     Verdict,
+    false_accepts_per_year,
     false_match_rate,
     false_positive_rate,
     fmr_at,
@@ -91,3 +93,32 @@ def test_quality_comes_before_similarity(
 ) -> None:
     result = verify(similarity, qualities, same=0.45, different=0.35, minimum_quality=0.5)
     assert result is verdict
+
+
+def test_the_risk_of_a_year_is_that_of_a_presentation_times_the_strangers() -> None:
+    assert false_accepts_per_year(0.003, 100) == pytest.approx(109.6, abs=0.1)
+    assert false_accepts_per_year(0.0, 1e6) == 0
+
+
+@given(st.integers(0, 200_000), st.floats(1e-6, 0.1))
+def test_a_derived_threshold_is_never_laxer_than_asked_unless_no_cosine_is_strict_enough(
+    people: int, fpir: float
+) -> None:
+    policy = replace(POLICY, fpir=fpir)
+    assert not policy.above_target(people) or policy.thresholds(people).grant == 1.0
+
+
+def test_a_fixed_similarity_may_be_laxer_than_asked_and_says_so() -> None:
+    fixed = replace(POLICY, similarity=0.5)
+    assert not fixed.above_target(100)
+    assert fixed.above_target(10_000)
+
+
+def test_a_view_needs_the_quality_of_the_evidence_unless_told_otherwise() -> None:
+    assert POLICY.view_floor == 0.5
+    assert replace(POLICY, view_quality=0.2).view_floor == 0.2
+
+
+def test_a_risk_at_or_below_the_lax_end_of_the_calibration_is_that_of_its_first_point() -> None:
+    assert fmr_at(-1.0, CURVE) == fmr_at(0.30, CURVE) == 1e-2
+    assert fmr_at(0.70, CURVE) == pytest.approx(1e-9)
