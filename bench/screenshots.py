@@ -14,10 +14,8 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-import cv2
-import numpy as np
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.support.wait import WebDriverWait
@@ -58,7 +56,13 @@ SHOTS = [
     Shot("gathering", WIDE, NEAR, ScreenView("gathering", progress=0.6)),
     Shot("welcome", WIDE, NEAR, ScreenView("granted", name="Eileen Collins")),
     Shot("denied", WIDE, NEAR, ScreenView("denied")),
-    Shot("light-zh", SMALL, replace(NEAR, light=0.3, noise=9.0), ScreenView("gathering", "more_light"), "?lang=zh"),
+    Shot(
+        "light-zh",
+        SMALL,
+        replace(NEAR, light=0.3, noise=9.0),
+        ScreenView("gathering", "more_light"),
+        "?lang=zh",
+    ),
     Shot("plain", WIDE, NEAR, ScreenView("gathering", "turn_left"), picture=False),
 ]
 
@@ -66,7 +70,12 @@ SHOTS = [
 @contextmanager
 def chromium() -> Iterator[Chrome]:
     options = ChromeOptions()
-    for flag in ("--headless=new", "--no-sandbox", "--hide-scrollbars", "--force-color-profile=srgb"):
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--hide-scrollbars",
+        "--force-color-profile=srgb",
+    ):
         options.add_argument(flag)
     driver = Chrome(options, Service(shutil.which("chromedriver")))
     try:
@@ -81,13 +90,16 @@ class Lobby:
     def __init__(self, engine: Engine, screen: Screen, scene: Scene) -> None:
         image = scenes.Lobby().draw(scene, 0.0)
         self.frame = Frame(image, 0.0, 0)
-        with_light = Frame(scenes.Lobby().draw(replace(scene, light=1.0, noise=0.5), 0.0), 0.0, 0)
-        self.seen: Observation = engine.vision(0.5).observe(with_light, embed=False)
+        light = scenes.Lobby().draw(replace(scene, light=1.0, noise=0.5), 0.0)
+        vision = engine.vision(0.5)
+        for number in range(10):  # until it trusts that a face is there
+            seen = vision.observe(Frame(light, number / 15, number), embed=False)
+        self.seen: Observation = seen
         self._screen = screen
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._show)
 
-    def __enter__(self) -> Lobby:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -108,17 +120,25 @@ def take(driver: Chrome, engine: Engine, shot: Shot) -> bytes:
     screen = Screen(Web(port=port, live_picture=shot.picture), dict)
     screen.open()
     try:
-        with Lobby(engine, screen, shot.scene):
+        with Lobby(engine, screen, shot.scene) as lobby:
             screen.show(shot.view)
             driver.execute_cdp_cmd(
                 "Emulation.setDeviceMetricsOverride",
-                {"width": shot.size[0], "height": shot.size[1], "deviceScaleFactor": 1, "mobile": False},
+                {
+                    "width": shot.size[0],
+                    "height": shot.size[1],
+                    "deviceScaleFactor": 1,
+                    "mobile": False,
+                },
             )
             driver.get(f"http://127.0.0.1:{port}/{shot.settings}")
             body = "return document.body.dataset."
             WebDriverWait(driver, 20).until(
-                lambda d: d.execute_script(f"{body}phase") == shot.view.phase
-                and (not shot.picture or d.execute_script(f"{body}live") == "on")
+                lambda d: (
+                    d.execute_script(f"{body}phase") == shot.view.phase
+                    and (not shot.picture or d.execute_script(f"{body}live") == "on")
+                    and d.execute_script(f"{body}ring") == ("face" if lobby.seen.face else "guide")
+                )
             )
             # What moves has come to rest.
             driver.execute_async_script(

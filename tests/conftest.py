@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.certificates import Certificates, make_certificates
+from tests.chromium import Chromium, chromium
 from tests.mosquitto import PROGRAM, Mosquitto
 
 if TYPE_CHECKING:
@@ -29,6 +30,13 @@ def data_dir() -> Path:
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """A fresh authority with a server certificate for 127.0.0.1 and a client certificate."""
     return make_certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Chromium]:
+    """A real browser without a window."""
+    with chromium() as browser:
+        yield browser
 
 
 def _running(broker: Mosquitto) -> Iterator[Mosquitto]:

@@ -21,11 +21,11 @@ function fit() {
   const main = document.querySelector("main");
   const words = byId("words");
   const wide = body.dataset.picture === "off" ? innerWidth : main.clientWidth;
-  let size = Math.round(Math.min(96, Math.max(50, wide * 0.13)));
+  let size = Math.round(Math.min(wide * 0.13, Math.max(96, innerHeight * 0.1)));
   const tooLarge = () => main.scrollHeight > main.clientHeight
-    || words.scrollWidth > main.clientWidth - 40;
+    || words.scrollWidth > words.clientWidth;
   do words.style.setProperty("--size", `${size}px`);
-  while (tooLarge() && (size -= 2) >= 22);
+  while (tooLarge() && (size -= 2) >= 10);
 }
 
 function paint(phase, icon, above, headline, below) {
@@ -83,9 +83,10 @@ function place() {
     const [left, top, across, down] = face;
     const scale = Math.max(wide / width, high / height); // the picture covers the stage
     x = wide / 2 + (0.5 - left - across / 2) * width * scale; // as in a mirror
-    y = high / 2 + (top + down * 0.47 - 0.5) * height * scale;
-    radius = Math.max(48, 0.74 * Math.max(across * width, down * height) * scale);
+    y = high / 2 + (top + down * 0.42 - 0.5) * height * scale;
+    radius = Math.max(70, 0.9 * Math.max(across * width, down * height) * scale);
   }
+  body.dataset.ring = face ? "face" : "guide";
   byId("place").style.transform = `translate(${x}px, ${y}px) scale(${radius / 100})`;
 }
 

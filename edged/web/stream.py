@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edged.web.view import Place
 
 HEARTBEAT_S = 5.0
-_LEAST_S = 0.05  # between two views: enough for a ring that follows a face
+_LEAST_S = 0.05  # between two views that differ by little: a ring that follows a face
 _POLL_S = 0.5  # whether the terminal is blind is asked, not told
 _ALIVE = b"event: alive\ndata: {}\n\n"  # a browser drops events without data
 
@@ -56,9 +56,12 @@ class Stream:
                 changed = ear.changed
                 view = self._now()
                 if view != sent:
+                    early_s = sent_s + _LEAST_S - time.monotonic()
+                    if early_s > 0 and sent is not None and _moved(sent, view):
+                        await asyncio.sleep(early_s)
+                        continue
                     sent, sent_s = view, time.monotonic()
                     yield f"data: {json.dumps(asdict(view), allow_nan=False)}\n\n".encode()
-                    await asyncio.sleep(_LEAST_S)
                     continue
                 try:
                     async with asyncio.timeout(_POLL_S):
@@ -73,7 +76,11 @@ class Stream:
         if face is not None and not all(map(isfinite, face)):
             face = None
         progress = min(1.0, max(0.0, view.progress)) if isfinite(view.progress) else 0.0
-        blind = self._blind()
-        if blind:
+        if self._blind():
             return ScreenView(blind=True)
         return replace(view, face=face, progress=round(progress, 3))
+
+
+def _moved(before: ScreenView, now: ScreenView) -> bool:
+    """Whether nothing but the ring is another."""
+    return replace(now, face=before.face, progress=before.progress) == before

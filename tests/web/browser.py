@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPMessage, HTTPResponse, IncompleteRead
 from typing import Any
 
+import cv2
+import numpy as np
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -50,6 +53,19 @@ class Events:
                 pass
 
 
+class Pictures:
+    """An open stream of pictures."""
+
+    def __init__(self, response: HTTPResponse) -> None:
+        self.response = response
+
+    def next(self) -> Any:
+        """The next picture, decoded: BGR uint8."""
+        size = int.from_bytes(self.response.read(4), "big")
+        assert size > 0
+        return cv2.imdecode(np.frombuffer(self.response.read(size), np.uint8), cv2.IMREAD_COLOR)
+
+
 class Browser:
     """Asks one page; `close` closes all that it opened."""
 
@@ -69,6 +85,12 @@ class Browser:
         self._stack.callback(response.close)
         assert response.status == 200
         return Events(response)
+
+    def pictures(self) -> Pictures:
+        response = self._ask("/picture", "GET", {}).getresponse()
+        self._stack.callback(response.close)
+        assert response.status == 200
+        return Pictures(response)
 
     def raw(self, sent: bytes = b"") -> socket.socket:
         opened = self._stack.enter_context(socket.create_connection(("127.0.0.1", self.port), 20))

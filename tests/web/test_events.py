@@ -36,6 +36,10 @@ def test_a_browser_sees_the_view_of_now_and_then_each_change(
         "instruction": "hold_still",
         "enrolling": True,
         "views": 2,
+        "progress": 0.0,
+        "name": None,
+        "face": None,
+        "blind": False,
     }
 
 
@@ -151,8 +155,8 @@ def test_a_browser_that_never_reads_holds_up_nobody_and_grows_nothing(
 
 def connection_of(screen: Screen, line: socket.socket) -> H11Protocol:
     """The server's end of this line."""
-    assert screen._server is not None
-    ends = list(screen._server.server_state.connections)
+    assert screen._host is not None
+    ends = list(screen._host._server.server_state.connections)
     [end] = [end for end in ends if end.client == line.getsockname()]
     assert isinstance(end, H11Protocol)
     return end
