@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _ASIDE = 1 / 3  # of the picture; the middle third is where faces belong
-_ABOVE_DEG = 15.0  # median pitch; a single head may well do more
+_ABOVE_DEG = 20.0  # median pitch; a single head may well do more
 _ASIDE_DEG = 18.0
 _LEANS_DEG = 8.0
 _BURNT_FACE = 0.15

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
+import time
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
@@ -39,19 +40,18 @@ class Door:
 
     Args:
         password: reads the stored one, at each attempt: a new one counts at once.
+        now: monotonic seconds.
     """
 
     def __init__(
         self,
         password: Callable[[], Password],
-        sessions: Sessions | None = None,
-        forms: Forms | None = None,
-        backoff: Backoff | None = None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._password = password
-        self._sessions = sessions or Sessions()
-        self._forms = forms or Forms()
-        self._backoff = backoff or Backoff()
+        self._sessions = Sessions(now)
+        self._forms = Forms(now)
+        self._backoff = Backoff(now)
         self._busy = False
 
     def session(self, request: Request) -> Session | None:

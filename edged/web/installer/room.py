@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from edged.errors import InstallerError, ScreenError
@@ -35,6 +36,7 @@ class InstallerPage:
         floor: the quality that a view must have to count, 0-1.
         wanted_hz: the camera's configured rate; None where it has none.
         on_fault: told, once, when the page can take in nothing more.
+        now: monotonic seconds.
 
     Attributes:
         app: for the screen to serve below ``/installer``, after `open`; None with a socket.
@@ -49,6 +51,7 @@ class InstallerPage:
         floor: float,
         wanted_hz: float | None,
         on_fault: Callable[[str], object] = lambda _: None,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._limits = limits
@@ -56,7 +59,8 @@ class InstallerPage:
         self._floor = floor
         self._wanted_hz = wanted_hz
         self._on_fault = on_fault
-        self._desk = Desk(images=settings.images, person_ids=settings.person_ids)
+        self._now = now
+        self._desk = Desk(images=settings.images, person_ids=settings.person_ids, now=now)
         self._failed = False
         self._ear: Ear | None = None
         self._host: Host | None = None
@@ -127,7 +131,7 @@ class InstallerPage:
             password=path is not None,
         )
         feed = Feed(self._desk, limits, self._floor, self._wanted_hz, images=settings.images)
-        door = None if path is None else Door(lambda: read(path))
+        door = None if path is None else Door(lambda: read(path), self._now)
         return make_app(self._desk, feed, facts, door)
 
     def _serve(self, app: Starlette, path: Path) -> None:
