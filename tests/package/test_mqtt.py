@@ -65,8 +65,8 @@ def test_the_examples_have_the_form_of_what_is_sent(
 
 def test_the_page_lists_every_type_of_event() -> None:
     table = PAGE.read_text(encoding="utf-8").partition("## Events")[2].partition("\n- ")[0]
-    told = {t for line in table.splitlines() for t in re.findall(r"`([a-z]+\.[a-z]+)`", line[:60])}
+    told = {t for line in table.splitlines() for t in re.findall(r"`([a-z]+\.[a-z_]+)`", line[:60])}
     package = Path(edged.__file__).parent
     source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    recorded = re.findall(r"\b(?:record|append)\(\s*\"([a-z]+\.[a-z]+)\"", source)
+    recorded = re.findall(r"\b(?:record|append)\(\s*\"([a-z]+\.[a-z_]+)\"", source)
     assert told == {*recorded, *(kind.value for kind in Kind), "events.gap"}

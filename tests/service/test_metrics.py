@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edged.decision.hints import Hint
+from edged.decision.presentation import Summary
 from edged.service.metrics import _KEPT, Metrics
+from edged.types import Instruction
 
 
 def test_counts_add_up() -> None:
@@ -12,6 +15,24 @@ def test_counts_add_up() -> None:
     metrics.count("frames")
     metrics.count("frames", 2)
     assert metrics.counts() == {"frames": 3}
+
+
+def test_hints_are_counted_by_what_followed() -> None:
+    metrics = Metrics()
+    helped = Hint(Instruction.MORE_LIGHT, 0.3, 0.2, 0.8)
+    did_not = Hint(Instruction.MORE_LIGHT, 0.3, 0.2, 0.2)
+    unknown = Hint(Instruction.RETAKE, 0.3, 0.2, None)
+    metrics.presented(Summary("granted", 1.0, 9, 3, 0.9, {}, (did_not, helped, helped)))
+    metrics.presented(Summary("left", 1.0, 9, 3, 0.9, {}, (did_not, unknown)))
+    metrics.presented(Summary("left", 1.0, 9, 3, None, {}, ()))
+    told = [line for line in metrics.prometheus().splitlines() if "hint" in line]
+    assert told == [
+        "# TYPE edged_hint_total counter",
+        'edged_hint_total{code="more_light",rose="no",ended="granted"} 1',
+        'edged_hint_total{code="more_light",rose="no",ended="left"} 1',
+        'edged_hint_total{code="more_light",rose="yes",ended="granted"} 2',
+        'edged_hint_total{code="retake",rose="unknown",ended="left"} 1',
+    ]
 
 
 def test_a_stage_that_fails_is_timed_too() -> None:
