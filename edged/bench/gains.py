@@ -112,7 +112,8 @@ def _knots(x: Any, kept: Any, rising: bool) -> Knots:
     lower = np.array([np.quantile(kept[b], 0.25) for b in bins])
     fitted = isotonic_regression(lower, increasing=rising).x
     points = [(float(np.median(x[b])), float(y)) for b, y in zip(bins, fitted, strict=True)]
-    return tuple((float(f"{a:.3g}"), round(b, 3)) for a, b in _thinned(points))
+    # Of knots in one place the last counts.
+    return tuple({float(f"{a:.3g}"): round(b, 3) for a, b in _thinned(points)}.items())
 
 
 def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
