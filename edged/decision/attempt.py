@@ -65,10 +65,14 @@ class Attempt:
             self.independent += 1
             self.counted_s = now_s
 
+    def restart(self) -> None:
+        """The evidence so far is worth nothing."""
+        self.views = self.independent = 0
+
     def once_more(self, now_s: float, rest_s: float) -> None:
         """The evidence so far led nowhere: begin again, once the person has been told."""
         self.retakes += 1
-        self.views = self.independent = 0
+        self.restart()
         self.rests_until_s = self.stuck_since_s = now_s + rest_s
 
     def enough(self, now_s: float, policy: Policy) -> bool:

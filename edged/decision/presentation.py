@@ -216,9 +216,10 @@ class Presentation:
     def _weigh(self, attempt: Attempt, observation: Observation, fused: FusedMatch) -> Step:
         attempt.gather(self._now_s, fused)
         policy, match = self._policy, fused.match
-        # more views than this attempt has had: some of them are of before it, of whoever it was
-        foreign = fused.views > attempt.views
-        if foreign or not policy.minimum_quality <= fused.quality <= 1:
+        if fused.views > attempt.views:  # some are of before this attempt, of whoever it was
+            attempt.restart()
+            return self._guide(attempt, observation)
+        if not policy.minimum_quality <= fused.quality <= 1:
             return self._guide(attempt, observation)
         attempt.stuck_since_s = self._now_s
         if fused.views < policy.evidence_frames:

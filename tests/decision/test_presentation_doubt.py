@@ -127,6 +127,8 @@ def test_evidence_with_more_views_than_the_attempt_has_had_is_somebody_elses() -
         it.step(observation(n * FRAME_S, seq=n), fused(STRONG, views=n + 2)) for n in range(20)
     ]
     assert outcomes(steps) == []
+    assert it.starts_anew(1)  # and is thrown away, so that the next can be this person's own
+    assert [o.kind for o in outcomes(it.show(3, STRONG, 20 * FRAME_S))] == [Kind.GRANTED]
 
 
 def test_more_evidence_can_be_asked_for_and_less() -> None:
