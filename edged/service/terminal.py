@@ -292,7 +292,8 @@ class Terminal:
         elif step.progress is Progress.TIMED_OUT:
             self._finish_enrolment(request, "nobody could be enrolled in time")
         else:
-            self._show(Display(Phase.GATHERING, step.instruction, True, step.views))
+            share = step.views / request.views
+            self._show(Display(Phase.GATHERING, step.instruction, True, step.views, share))
 
     def _store(self, request: EnrolmentRequest) -> str | None:
         """Put the views into the gallery; the reason when that is refused."""
