@@ -21,7 +21,7 @@ class Ear:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._made: tuple[int, int] | None = None
+        self._made: tuple[int, ...] | None = None
 
     def open(self) -> socket.socket:
         """A listening socket; the caller closes it.
@@ -34,10 +34,9 @@ class Ear:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listening.bind(str(self._path))
-            facts = self._path.lstat()
-            self._made = (facts.st_dev, facts.st_ino)
             # Nobody can connect before it listens, so nobody does with other rights.
             self._path.chmod(_MODE)
+            self._made = _mark(self._path)
             listening.listen(16)
         except OSError as fault:
             listening.close()
@@ -52,8 +51,7 @@ class Ear:
         made, self._made = self._made, None
         if made is not None:
             with suppress(OSError):
-                facts = self._path.lstat()
-                if (facts.st_dev, facts.st_ino) == made:
+                if _mark(self._path) == made:
                     self._path.unlink()
 
     def _make_room(self) -> None:
@@ -88,3 +86,9 @@ class Ear:
             except OSError:
                 return True  # full, slow, or not ours to judge
             return True
+
+
+def _mark(path: Path) -> tuple[int, ...]:
+    """Tells this file from another that came by its name, and its inode, later."""
+    facts = path.lstat()
+    return facts.st_dev, facts.st_ino, facts.st_mode, facts.st_ctime_ns

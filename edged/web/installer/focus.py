@@ -97,13 +97,19 @@ _NOISE_GAIN = _gain()
 
 
 def _region(image: Image, face: Box | None) -> Image:
-    """The face, or the middle half, cut down to what is quickly looked at."""
+    """What the picture holds of the face, or its middle half; no more than is quickly looked at."""
     height, width = image.shape[:2]
-    x, y = (width / 2, height / 2) if face is None else face.centre
-    across, down = (width / 2, height / 2) if face is None else (face.width, face.height)
-    if not all(map(math.isfinite, (x, y, across, down))):
+    corners = (width / 4, height / 4, width * 3 / 4, height * 3 / 4)
+    if face is not None:
+        corners = (face.left, face.top, face.right, face.bottom)
+    if not all(map(math.isfinite, corners)):
         return image[:0]
-    dx, dy = min(across, _LARGEST_PX) / 2, min(down, _LARGEST_PX) / 2
-    left, right = int(max(0, x - dx)), int(max(0, min(width, x + dx)))
-    top, bottom = int(max(0, y - dy)), int(max(0, min(height, y + dy)))
+    left, right = _span(corners[0], corners[2], width)
+    top, bottom = _span(corners[1], corners[3], height)
     return image[top:bottom, left:right]
+
+
+def _span(start: float, end: float, size: int) -> tuple[int, int]:
+    start, end = max(0.0, min(start, size)), max(0.0, min(end, size))
+    spare = max(0.0, end - start - _LARGEST_PX) / 2
+    return int(start + spare), int(end - spare)

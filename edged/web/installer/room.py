@@ -91,12 +91,18 @@ class InstallerPage:
         self.close()
         if self._settings.password_file is not None:
             read(self._settings.password_file)
-        app = self._make()
-        if self._settings.socket is None:
-            self.app = app
-            return
-        self._serve(app, self._settings.socket)
-        log.info("the installer's page is at %s", self._settings.socket)
+        try:
+            app = self._make()
+            if self._settings.socket is None:
+                self.app = app
+            else:
+                self._serve(app, self._settings.socket)
+                log.info("the installer's page is at %s", self._settings.socket)
+        except ImportError as fault:
+            raise InstallerError(
+                f"web.installer: the page needs starlette and uvicorn ({fault}); "
+                "pip install 'edged[web]'"
+            ) from fault
 
     def close(self) -> None:
         """Stop; safe after a failed `open` and twice. With a password the screen's server stops."""
@@ -109,16 +115,11 @@ class InstallerPage:
             ear.close()
 
     def _make(self) -> Starlette:
-        try:
-            from edged.web.installer.app import make_app
-            from edged.web.installer.feed import Feed
-            from edged.web.installer.login import Door
-            from edged.web.installer.page import Facts
-        except ImportError as fault:
-            raise InstallerError(
-                f"web.installer: the page needs starlette and uvicorn ({fault}); "
-                "pip install 'edged[web]'"
-            ) from fault
+        from edged.web.installer.app import make_app
+        from edged.web.installer.feed import Feed
+        from edged.web.installer.login import Door
+        from edged.web.installer.page import Facts
+
         settings, limits = self._settings, self._limits
         path = settings.password_file
         facts = Facts(

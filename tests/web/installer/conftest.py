@@ -82,7 +82,7 @@ class Client:
             else HTTPConnection("127.0.0.1", self.port, timeout=20)
         )
         self.opened.append(connection)
-        sent = {"Cookie": self.cookie} if self.cookie else {}
+        sent = {"Host": self.host} | ({"Cookie": self.cookie} if self.cookie else {})
         if method == "POST":
             sent["Origin"] = f"http://{self.host}"
             sent["Content-Type"] = "application/x-www-form-urlencoded"
