@@ -102,7 +102,7 @@ def gains(
     weights = [-log(share) for share in kept]
     whole = sum(weights)
     if quality is not None and isfinite(quality):
-        lost = max(0.0, BEST - quality)
+        lost = BEST - min(BEST, max(0.0, quality))
     elif BLOCKING.isdisjoint(defects):
         left = BEST
         for share in kept:

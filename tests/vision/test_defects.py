@@ -10,7 +10,7 @@ from edged.config.schema import Vision
 from edged.demo import scenes
 from edged.testing.builders import face
 from edged.types import Box, Defect, Face, Pose
-from edged.vision.defects import blur, find_defects
+from edged.vision.defects import blur, find_defects, measure, visible_share
 
 LIMITS = Vision()
 
@@ -57,6 +57,43 @@ def test_each_defect_is_named(image: np.ndarray, at: Face, defect: Defect) -> No
 
 def test_a_face_outside_the_frame_is_cut_off_and_breaks_nothing() -> None:
     assert Defect.CUT_OFF in find_defects(lobby(), moved(5000, 5000), LIMITS)
+
+
+def test_the_dark_is_seen_while_the_face_is_too_far() -> None:
+    assert find_defects(lobby(20), face(40), LIMITS) == [Defect.TOO_FAR, Defect.TOO_DARK]
+
+
+def test_the_measures_are_what_was_drawn() -> None:
+    image = lobby(100, 200)
+    box = face().box
+    image[int(box.top) : int(box.bottom), 320 : int(box.right)] = 255
+    seen = measure(image, face())
+    assert (seen.face_px, seen.blur) == (150, None)
+    assert seen.face_share == pytest.approx(180 / 480)
+    assert seen.off_centre == pytest.approx(0, abs=1e-6)
+    assert seen.level == pytest.approx(227, abs=3)
+    assert seen.burnt == pytest.approx(0.5, abs=0.05)
+    assert 100 < seen.around < 120
+
+
+def test_a_face_outside_the_frame_has_the_level_of_the_frame() -> None:
+    seen = measure(lobby(90), moved(5000, 5000))
+    assert (seen.level, seen.burnt, seen.off_centre) == (90, 0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("box", "share"),
+    [
+        (Box(0, 0, 100, 100), 1.0),
+        (Box(-50, 0, 50, 100), 0.5),
+        (Box(-50, -50, 50, 50), 0.25),
+        (Box(700, 0, 800, 100), 0.0),
+        (Box(10, 10, 10, 50), 0.0),
+        (Box(50, 50, 10, 10), 0.0),
+    ],
+)
+def test_the_visible_share_of_a_box_is_what_the_frame_holds(box: Box, share: float) -> None:
+    assert visible_share(box, 640, 480) == pytest.approx(share)
 
 
 def test_blur_grows_with_blur_and_is_no_fool_of_noise() -> None:

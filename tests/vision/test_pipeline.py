@@ -50,9 +50,25 @@ def test_a_good_view_has_no_defect_and_a_trusted_embedding(engine):
     assert min(float(seen[0].embedding @ one.embedding) for one in seen) > 0.9
 
 
+def test_every_face_is_measured_and_every_defect_has_a_gain(engine):
+    views = [scenes.NEAR] * 2 + [scenes.FAR] * 2 + [scenes.DARK] * 10 + [scenes.BLURRED] * 3
+    for one in observe(engine, *views):
+        assert (one.measures is None) == (one.face is None)
+        if one.face is None:
+            assert one.gains == ()
+            continue
+        assert len(one.gains) == len(one.defects)
+        assert one.measures.face_px == one.face.box.width
+        assert (one.measures.blur is None) == (one.embedding is None)
+    near, far = (observe(engine, view)[0] for view in (scenes.NEAR, scenes.FAR))
+    assert near.measures.blur < Limits().blur_level
+    assert far.gains[far.defects.index(Defect.TOO_FAR)] > 0.9
+
+
 def test_a_blurred_view_is_told_and_not_trusted(engine):
     for one in observe(engine, *[scenes.BLURRED] * 3):
         assert Defect.BLURRED in one.defects
+        assert max(one.gains) == one.gains[one.defects.index(Defect.BLURRED)] > 0.2
         assert one.quality < 0.5
 
 
