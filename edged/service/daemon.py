@@ -33,7 +33,7 @@ from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.policy import make_policy
-from edged.service.record import header_of, open_recorder
+from edged.service.record import LOOK_ON_S, header_of, open_recorder
 from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Display, EnrolmentRequest, Terminal
@@ -175,6 +175,7 @@ class Daemon:
             on_display=self._display,
             on_step=self._step,
             on_mark=self._mark,
+            look_on_s=LOOK_ON_S if self._recorder is not None else 0.0,
             on_look=self._looked,
         )
         self._open_screen(stack)

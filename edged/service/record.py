@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LOOK_ON_S = 2.0
+"""How long a recorded terminal looks on after a decision, so that a replay can ask for more."""
+
 _DAY_S = 86_400.0
 
 

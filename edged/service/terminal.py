@@ -75,6 +75,8 @@ class Terminal:
         on_step: called with everything that the decision saw, for each frame that it saw.
         on_look: called with each frame and what it showed.
         on_mark: called when the decision is told to wait, or to begin anew.
+        look_on_s: how long after a decision every view is embedded all the same, for a
+            recording that is to be decided under stricter policies.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Terminal:
         on_step: Callable[[Observation, FusedMatch | None, Step], None] = lambda *_: None,
         on_look: Callable[[Frame, Observation], None] = lambda *_: None,
         on_mark: Callable[[Held | Forgot], None] = lambda _: None,
+        look_on_s: float = 0.0,
     ) -> None:
         self._config = config
         self._policy = policy
@@ -114,6 +117,8 @@ class Terminal:
         self._views: list[tuple[Floats, float]] = []
         self._display = Display(Phase.IDLE)
         self._greeted: str | None = None
+        self._look_on_s = look_on_s
+        self._decided_s = float("-inf")
         self._frame_s = float("-inf")
         self._processed = 0
         self._done = False  # whether whoever was served last has been decided about
@@ -149,6 +154,7 @@ class Terminal:
         wants = (
             request is not None
             or self._judge.wants_evidence
+            or frame.t_s - self._decided_s < self._look_on_s
             or self._processed % _LOOK_AGAIN_FRAMES == 0
         )
         with self._metrics.stage("observe"):
@@ -190,6 +196,7 @@ class Terminal:
         self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
         if step.outcome is not None:
+            self._decided_s = observation.t_s
             self._greeted = self._greeting(step.outcome)
         if step.phase is not Phase.GRANTED:
             self._greeted = None

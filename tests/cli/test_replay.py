@@ -214,3 +214,20 @@ def test_the_configuration_can_record_for_good_and_removal_reaches_it(edged, rec
     left = edged("replay", tmp_path / "kept.rec", "-c", site.config, "--json").json
     assert left["recording"]["visits"] == 0
     assert json.dumps(left).count("eileen") == 0
+
+
+def test_a_door_whose_recording_cannot_be_opened_is_still_a_door(recorded, tmp_path):
+    site = Site(tmp_path)
+    for name in ("film", "secret.key", "gallery.db"):
+        source = recorded.folder / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+    (tmp_path / "kept.rec").write_text("hello")
+    site.configure(
+        camera={"driver": "replay", "source": "film", "pace": "fast"},
+        model={"runtime": "onnxruntime", "threads": 1},
+        history={"path": "history.db"},
+        recording={"path": "kept.rec"},
+    )
+    ran = edged_in_process("run", "-c", site.config)
+    assert "nothing is recorded: " in ran.err
+    assert "on" in site.door_record

@@ -134,7 +134,7 @@ def test_people_have_pseudonyms_unless_their_ids_are_asked_for(
     with recording() as lobby:
         a_morning(lobby)
     result = replayed(policy=another(evidence_frames=5))
-    for show_ids, there, missing in ((False, "p1", "alice"), (True, "alice", "p1")):
+    for show_ids, there, missing in ((False, "p1", "bob"), (True, "bob", "p1")):
         told = document(result, Pseudonyms(show_ids))
         text = json.dumps(told) + "\n".join(lines(told))
         assert there in text
