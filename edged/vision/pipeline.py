@@ -89,19 +89,18 @@ class Vision:
         defects = find_defects(image, face, self._limits, measures)
         if self._tracker.company(track):
             defects.append(Defect.SEVERAL_FACES)
-        seen = len(self._tracker.tracks)
+        seen = Observation(
+            frame.t_s,
+            frame.seq,
+            len(self._tracker.tracks),
+            track.number,
+            face,
+            tuple(defects),
+            measures=measures,
+        )
         visible = visible_share(face.box, width, height)
         if not embed or BLOCKING.intersection(defects):
-            return Observation(
-                frame.t_s,
-                frame.seq,
-                seen,
-                track.number,
-                face,
-                tuple(defects),
-                gains=gains(defects, face, measures, visible, None),
-                measures=measures,
-            )
+            return replace(seen, gains=gains(defects, face, measures, visible, None))
         chip = self._embedder.chip(image, face.landmarks)
         found = self._embedder.embed(chip)
         softness = blur(chip)
@@ -110,18 +109,14 @@ class Vision:
             defects.append(Defect.BLURRED)
         if not self._is_same(track, found):
             return self._nobody(frame)
-        return Observation(
-            frame.t_s,
-            frame.seq,
+        return replace(
             seen,
-            track.number,
-            face,
-            tuple(defects),
-            found.embedding,
-            found.log_variance,
-            found.quality,
-            gains(defects, face, measures, visible, found.quality),
-            measures,
+            defects=tuple(defects),
+            embedding=found.embedding,
+            log_variance=found.log_variance,
+            quality=found.quality,
+            gains=gains(defects, face, measures, visible, found.quality),
+            measures=measures,
         )
 
     def _nobody(self, frame: Frame) -> Observation:
