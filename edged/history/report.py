@@ -18,8 +18,7 @@ _FEWEST = 20
 _SELDOM = 0.5
 
 _CAUSES = {
-    "come_closer": "move the camera nearer, or lower vision.smallest_face_px where the bundle "
-    "bears it",
+    "come_closer": "move the camera nearer to where people stop",
     "step_back": "mount the camera farther away",
     "more_light": "put a lamp above the door",
     "avoid_backlight": "turn the camera away from the bright side, or hang a blind",
@@ -28,7 +27,7 @@ _CAUSES = {
     "raise_head": "mount the camera lower",
     "lower_head": "mount the camera higher",
 }
-_ANY_CAUSE = "look at the place with `edged doctor` and the installer's page"
+_ANY_CAUSE = "watch on the installer's page what people do"
 
 
 @dataclass(frozen=True, slots=True)

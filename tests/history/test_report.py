@@ -73,7 +73,7 @@ def test_a_few_times_prove_nothing_and_half_is_no_failure() -> None:
 
 def test_a_hint_without_a_known_cause_gets_general_advice() -> None:
     found = report([kept("left", Shown("retake", 0.0, rose=False))] * 25)
-    assert "edged doctor" in found.sentences[0]
+    assert "installer's page" in found.sentences[0]
 
 
 def test_an_empty_history_is_no_fault() -> None:
