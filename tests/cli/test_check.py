@@ -30,8 +30,38 @@ def test_a_good_configuration_passes(edged, site):
     assert (ran.code, ran.err) == (0, "")
     assert "the terminal can start" in ran.out
     told = edged("check", "-c", site.config, "--json")
-    assert told.json == {"ok": True, "config": str(site.config)}
+    assert (told.json["ok"], told.json["config"]) == (True, str(site.config))
     assert site.door_record[-1] == "rest"
+
+
+def test_what_the_policy_risks_is_told_by_the_number_of_people(edged, site):
+    told = edged("check", "-c", site.config, "--json").json["decision"]
+    assert (told["profile"], told["fpir"], told["similarity"]) == ("access", 0.003, None)
+    assert [row["people"] for row in told["risk"]] == [10, 100, 1_000, 10_000, 50_000]
+    assert [row["implied_fpir"] <= 0.003 for row in told["risk"]] == [True] * 5
+    thresholds = [row["threshold"] for row in told["risk"]]
+    assert thresholds == sorted(thresholds)
+    assert told["warnings"] == []
+    lines = edged("check", "-c", site.config).out.splitlines()
+    assert "0.3 % may be let in" in lines[1]
+    assert [line.split()[0] for line in lines[3:]] == ["10", "100", "1,000", "10,000", "50,000"]
+    assert "ABOVE" not in "".join(lines)
+
+
+def test_a_similarity_fixed_by_hand_is_told_with_its_risk_and_loudly_where_that_is_too_much(
+    edged, site
+):
+    site.configure(decision={"similarity": 0.6})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 0
+    rows = ran.out.splitlines()[3:8]
+    assert ["ABOVE THE TARGET" in row for row in rows] == [False, False, True, True, True]
+    assert ran.out.count("WARNING") == 1
+    told = edged("check", "-c", site.config, "--json").json["decision"]
+    assert told["similarity"] == 0.6
+    assert {row["threshold"] for row in told["risk"]} == {0.6}
+    assert told["risk"][-1]["implied_fpir"] > 0.003 > told["risk"][1]["implied_fpir"]
+    assert "50,000" in told["warnings"][0]
 
 
 def test_everything_that_is_wrong_is_told_at_once_with_its_place(edged, site):

@@ -30,6 +30,8 @@ def test_an_enrolled_person_is_let_in_once_and_the_site_is_told_why(
     assert told["similarity"] >= told["threshold"] > 0.3
     assert 0 < told["implied_fpir"] <= 0.003
     assert told["quality"] > 0.5
+    assert told["fused_quality"] >= 0.5
+    assert told["margin"] == 0.03
     assert told["frames"] >= 3
     assert told["people"] == 2
     assert told["instructions"] == []

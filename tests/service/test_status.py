@@ -39,9 +39,25 @@ def test_the_state_follows_the_gallery(door: Door, views: Views) -> None:
     after = door.site.state
     assert after["gallery"]["people"] == 2
     assert after["gallery"]["revision"] == before["gallery"]["revision"] + 3
-    assert after["decision"]["implied_fpir"] > before["decision"]["implied_fpir"]
+    risk = {name: (before["decision"][name], after["decision"][name]) for name in after["decision"]}
+    assert risk["people"] == (1, 2)
+    assert risk["implied_fpir"][0] < risk["implied_fpir"][1] <= after["decision"]["fpir"] == 0.003
+    assert risk["threshold"][0] <= risk["threshold"][1]
+    assert risk["review"][0] <= risk["review"][1]
     with door.terminal.gallery() as gallery:
         assert after["gallery"]["revision"] == gallery.revision
+
+
+def test_the_false_accepts_of_a_year_are_unknown_until_the_traffic_is(
+    door: Door, open_door: Callable[..., Door]
+) -> None:
+    unknown = door.site.state["decision"]
+    assert (unknown["strangers_per_day"], unknown["false_accepts_per_year"]) == (None, None)
+    assert "until a day has been measured" in unknown["traffic"]
+    told = open_door(decision={"strangers_per_day": 200})
+    risk = wait(lambda: told.site.state.get("decision"))
+    assert (risk["strangers_per_day"], risk["traffic"]) == (200, "configured")
+    assert risk["false_accepts_per_year"] == 0  # nobody is enrolled there
 
 
 def test_the_broker_tells_when_the_terminal_was_killed(open_door: Callable[..., Door]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import pytest
 
 from edged.camera.images import read_image
@@ -24,9 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from edged.decision.presentation import Step
     from edged.events.outbox import Outbox
     from edged.service.engine import Engine
-    from edged.types import Image
+    from edged.types import FusedMatch, Image, Observation
     from tests.service.kit import Views
 
 
@@ -39,6 +41,7 @@ class Bench:
         self.outbox = outbox
         self.door = make_door(config.door)
         self.shown: list[Display] = []
+        self.saw: list[tuple[Observation, FusedMatch | None, Step]] = []
         self.vision = engine.vision()
         self._seq = 1
         self._t_s = 0.0
@@ -54,6 +57,7 @@ class Bench:
             journal=Journal(outbox, State()),
             metrics=Metrics(),
             on_display=self.shown.append,
+            on_step=lambda *saw: self.saw.append(saw),
         )
 
     def see(self, image: Image, frames: int, after_s: float = 0.1) -> None:
@@ -209,3 +213,49 @@ def test_a_name_is_told_only_where_the_installer_wants_it(
     it.see(near, 3)
     data = it.outbox.pending()[0].data
     assert (data["person_id"], data["name"]) == (PERSON, "Eileen")
+
+
+@pytest.mark.parametrize(
+    ("choice", "types"),
+    [
+        ("review", ["access.review"]),
+        ("second_factor", ["access.second_factor"]),
+        ("retake", ["capture.retake", "access.review"]),
+    ],
+)
+def test_in_doubt_the_door_stays_shut_and_the_site_hears_who_it_may_be(
+    bench: Callable[..., Bench], near: Image, choice: str, types: list[str]
+) -> None:
+    it = bench(decision={"doubtful": choice, "similarity": 0.99, "review_fpir_factor": 1000})
+    it.see(blurred(near), 40)
+    assert it.types == types
+    assert not it.door.relay
+    data = it.outbox.pending()[-1].data
+    assert (data["person_id"], data["reason"]) == (PERSON, "doubtful")
+    assert data["similarity"] < data["threshold"] == 0.99
+    assert "person_id" not in it.outbox.pending()[0].data or len(types) == 1
+    assert it.shown[-1].phase.value == types[-1].removeprefix("access.")
+
+
+def blurred(image: Image) -> Image:
+    """Not quite the picture that was enrolled."""
+    return cv2.GaussianBlur(image, (0, 0), 1.5)
+
+
+def test_what_is_shown_comes_nearer_to_a_decision(bench: Callable[..., Bench], near: Image) -> None:
+    it = bench(enrolled=False)
+    it.see(near, 20)
+    progress = [display.progress for display in it.shown]
+    assert progress == sorted(progress)
+    assert (it.shown[-1].phase, progress[-1]) == (Phase.DENIED, 1.0)
+    assert len(set(progress)) > 5
+
+
+def test_everything_the_decision_saw_is_handed_on(bench: Callable[..., Bench], near: Image) -> None:
+    it = bench()
+    it.see(near, 4)
+    assert [saw.outcome is not None for _, _, saw in it.saw] == [False, False, True, False]
+    assert [fused.views if fused else None for _, fused, _ in it.saw] == [1, 2, 3, None]
+    summary = it.saw[2][2].summary
+    assert summary is not None
+    assert (summary.ended, summary.views) == ("granted", 3)
