@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,16 @@ def make_app(
         name: render(texts, picture=picture is not None, sound=sound)
         for name, texts in languages.items()
     }
-    events = Seats(stream.messages, "text/event-stream")
+    version = hashlib.sha256("".join(map(str, sorted(pages.items()))).encode()).hexdigest()
+
+    async def told() -> AsyncGenerator[bytes]:
+        # A page that stayed open while edged was updated loads itself anew.
+        yield f"event: page\ndata: {version}\n\n".encode()
+        async with aclosing(stream.messages()) as messages:
+            async for message in messages:
+                yield message
+
+    events = Seats(told, "text/event-stream")
 
     async def page(request: Request) -> Response:
         accepted = request.headers.get("accept-language", "")

@@ -187,6 +187,7 @@ function cue(phase) {
 
 let source;
 let silence;
+let version = null;
 
 function alive() {
   clearTimeout(silence);
@@ -206,6 +207,10 @@ function connect() {
   source = new EventSource("events");
   source.onerror = lost;
   source.addEventListener("alive", alive);
+  source.addEventListener("page", (event) => {
+    if (version !== null && version !== event.data) location.reload(); // edged was updated
+    version = event.data;
+  });
   source.onmessage = (event) => {
     alive();
     show(JSON.parse(event.data));

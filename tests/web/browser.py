@@ -27,7 +27,12 @@ class Events:
         self.response = response
 
     def next(self) -> tuple[str, Any]:
-        """The next event: its name and its data; ("end", None) when the stream has ended."""
+        """The next event after that of the page's version: its name and its data; ("end", None)
+        when the stream has ended."""
+        name, data = self._next()
+        return self._next() if name == "page" else (name, data)
+
+    def _next(self) -> tuple[str, Any]:
         name = "message"
         data = None
         while line := self.response.readline().decode().rstrip("\n"):
@@ -35,7 +40,7 @@ class Events:
             if key == "event":
                 name = value
             elif key == "data":
-                data = json.loads(value)
+                data = value if name == "page" else json.loads(value)
         return (name, data) if data is not None else ("end", None)
 
     def until(self, **wanted: object) -> dict[str, Any]:

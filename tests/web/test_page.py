@@ -324,6 +324,24 @@ def test_the_page_comes_back_by_itself_with_its_picture(
     assert refused == []
 
 
+def test_a_page_that_stayed_open_over_an_update_loads_itself_anew(
+    port: int, chrome: Chromium
+) -> None:
+    before = Screen(Web(port=port), dict)
+    before.open()
+    chrome.page(f"http://127.0.0.1:{port}/?lang=zh")
+    chrome.until(f"{PAGE}phase === 'idle' && {PAGE}sound === 'off'")
+    before.close()
+    after = Screen(Web(port=port, sound=True), dict)
+    after.open()
+    try:
+        chrome.until(f"{PAGE}phase === 'idle' && {PAGE}sound === 'on'")
+        assert chrome.run("return document.documentElement.lang") == "zh-CN"
+    finally:
+        chrome.blank()
+        after.close()
+
+
 @pytest.mark.parametrize(
     "name", ["Ada", "</h1><script>alert(1)</script>", "$&$1{name}", "李雷", "عمر", "x" * 5000]
 )
