@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from edged.config.schema import Config
+from edged.config.schema import Config, Misplaced
 from edged.errors import ConfigError
 
 _LARGEST_FILE = 1_000_000
@@ -104,14 +104,18 @@ class _Document:
 def _known_keys(model: type[BaseModel], path: Path_, data: Any) -> list[str]:
     """The settings that would have been understood beside the unknown one at `path`."""
     current: Any = model
+    in_table = False
     for step in path[:-1]:
         if isinstance(step, int):
             data = data[step] if isinstance(data, list) else None
             continue
         data = data.get(step) if isinstance(data, dict) else None
         field = current.model_fields.get(step)
+        if field is None and in_table:
+            continue
         if field is None:
             return []
+        in_table = get_origin(field.annotation) is dict  # of names that the installer chooses
         current = _model_in(field.annotation, data)
         if current is None:
             return []
@@ -162,10 +166,20 @@ def _message(error: Any, path: Path_, data: Any) -> str:
     return f"{text} (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
 
 
+def _problems(error: Any, path: Path_, data: Any) -> list[tuple[Path_, str]]:
+    """What one error of pydantic's means, and where: some tell of several places."""
+    told = error.get("ctx", {}).get("error")
+    if isinstance(told, Misplaced):
+        return [((*path, *below), what) for below, what in told.problems]
+    return [(path, _message(error, path, data))]
+
+
 def _place(location: tuple[str | int, ...], data: Any) -> Path_:
     """pydantic's location without the names of union members that it mixes in."""
     path: list[str | int] = []
     for step in location:
+        if step == "[key]":  # of a table whose keys the installer chooses
+            continue
         if isinstance(data, dict):
             if step in data:
                 path.append(step)
@@ -205,10 +219,10 @@ def parse(text: str, name: str = "config", folder: Path | None = None) -> Config
         seen: set[tuple[Path_, str]] = set()
         for error in fault.errors(include_url=False):
             path = _place(error["loc"], document.data)
-            message = _message(error, path, document.data)
-            if (path, message) not in seen:
-                seen.add((path, message))
-                document.problem(path, message)
+            for place, message in _problems(error, path, document.data):
+                if (place, message) not in seen:
+                    seen.add((place, message))
+                    document.problem(place, message)
     if document.problems or config is None:
         raise ConfigError(in_order(document.problems))
     return _anchored(config, folder) if folder is not None else config

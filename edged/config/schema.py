@@ -6,18 +6,24 @@ configuration file (see `edged.config.load`).
 
 from __future__ import annotations
 
+import difflib
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
+    Tag,
     field_validator,
     model_validator,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _UNITS = {"s": "seconds", "ms": "milliseconds", "px": "pixels", "deg": "degrees", "hz": "hertz"}
 _NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -315,10 +321,30 @@ class Mqtt(Settings):
         return self.port or (8883 if self.tls else 1883)
 
 
+class Misplaced(ValueError):
+    """Problems that show only when several settings are seen together, each at its own place.
+
+    Attributes:
+        problems: the path of a setting below the one that was validated, and what is wrong.
+    """
+
+    def __init__(self, problems: list[tuple[tuple[str, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(path)}: {what}" for path, what in problems))
+        self.problems = problems
+
+
+def _unknown_name(what: str, name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known) or 'none'}"
+    return f"unknown {what}; {hint}"
+
+
 class Pulses(Settings):
     """What one lamp or buzzer does: seconds on, off, on, off …; ``times`` rounds, 0 for ever."""
 
-    seconds: Annotated[tuple[Annotated[float, *_number(0.02, 60)], ...], Field(min_length=1)]
+    seconds: Annotated[
+        tuple[Annotated[float, *_number(0.02, 60)], ...], Field(min_length=1, max_length=64)
+    ]
     times: Annotated[int, *_number(0, 1000)] = 1
 
 
@@ -329,6 +355,36 @@ class SignalLine(Settings):
     active_low: bool = False
 
 
+def _on_or_pulses(value: Any) -> str:
+    return "pulses" if isinstance(value, dict | Pulses) else "on"
+
+
+def _on_or_off(value: Any) -> Any:
+    if not isinstance(value, bool):
+        raise ValueError("expected true, false, or pulses such as {seconds: [0.1, 0.1], times: 3}")
+    return value
+
+
+Signal = Annotated[
+    Annotated[bool, BeforeValidator(_on_or_off), Tag("on")] | Annotated[Pulses, Tag("pulses")],
+    Discriminator(_on_or_pulses),
+]
+
+SIGNAL_STATES = (
+    "idle",
+    "gathering",
+    "instruction",
+    "granted",
+    "denied",
+    "review",
+    "second_factor",
+    "held",
+    "enrolling",
+    "degraded",
+)
+"""What lamps and buzzers can tell."""
+
+
 class Signals(Settings):
     """Lamps and buzzers: what each does in each state of the terminal."""
 
@@ -336,7 +392,28 @@ class Signals(Settings):
     chip: str = "/dev/gpiochip0"
     record: Path | None = None
     lines: dict[Name, SignalLine]
-    states: dict[str, dict[Name, bool | Pulses]] = {}
+    states: dict[str, dict[str, Signal]] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Signals:
+        problems: list[tuple[tuple[str, ...], str]] = []
+        taken: dict[int | str, str] = {}
+        for name, wired in self.lines.items():
+            if wired.line in taken:
+                what = f"line {wired.line} is {taken[wired.line]}'s already"
+                problems.append((("lines", name, "line"), what))
+            taken.setdefault(wired.line, name)
+        for state, table in self.states.items():
+            if state not in SIGNAL_STATES:
+                what = _unknown_name("state", state, SIGNAL_STATES)
+                problems.append((("states", state), what))
+            for name in table:
+                if name not in self.lines:
+                    what = _unknown_name("line", name, self.lines)
+                    problems.append((("states", state, name), what))
+        if problems:
+            raise Misplaced(problems)
+        return self
 
 
 class History(Settings):
@@ -410,3 +487,17 @@ class Config(Settings):
     recording: Recording | None = None
     names_in_events: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _lines_of_their_own(self) -> Config:
+        door, signals = self.door, self.signals
+        if signals is None or signals.driver != "gpio" or not isinstance(door, GpioDoor):
+            return self
+        clashes: list[tuple[tuple[str, ...], str]] = [
+            (("signals", "lines", name, "line"), f"line {wired.line} is the door's")
+            for name, wired in signals.lines.items()
+            if wired.line == door.line and signals.chip == door.chip
+        ]
+        if clashes:
+            raise Misplaced(clashes)
+        return self
