@@ -2,6 +2,8 @@
 edged.bench.guidance.
 
 usage: python bench/guidance.py [--distractors 200] [--every 15] [--kinds dark far ...] [--json]
+
+--json also names the presentations in which the right thing was not said in time.
 """
 
 import argparse

@@ -98,6 +98,7 @@ class Tally:
     refused: int = 0
     wrongly_granted: int = 0
     frames_to_grant: list[int] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
     said: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -194,10 +195,11 @@ def _quality(engine: Engine, session: Session, kind: str, strength: float) -> fl
     detector, found = engine.detector(), []
     looked = np.linspace(0, len(session.images) - 1, _LOOKED_AT).astype(int)
     for n in looked:
-        faces = detector.detect(spoil(session, kind, strength, n))
+        image = spoil(session, kind, strength, n)
+        faces = detector.detect(image)
         if faces:
             face = as_face(max(faces, key=lambda f: f.box.area))
-            chip = engine.embedder.chip(spoil(session, kind, strength, n), face.landmarks)
+            chip = engine.embedder.chip(image, face.landmarks)
             found.append(engine.embedder.embed(chip).quality)
     return float(np.median(found)) if len(found) >= _FOUND * len(looked) else None
 
@@ -238,7 +240,10 @@ def _show(
     for start in range(0, max(1, last), every):
         stop = min(len(session.images), start + SPOILT_FRAMES + MENDED_FRAMES)
         frames = (_frame(session, kind, strength, start, n) for n in range(start, stop))
+        before = tally.right + tally.decided_anyway
         _present(rig, frames, session.person if enrolled else None, right, tally)
+        if right and tally.right + tally.decided_anyway == before:
+            tally.missed.append(f"{session.person} {session.day} frame {start} at {strength}")
 
 
 def _present(
