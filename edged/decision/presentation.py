@@ -31,6 +31,7 @@ __all__ = ["Kind", "Outcome", "Phase", "Presentation", "Step", "Summary"]
 
 _WORTH_SAYING = 0.05  # of gain, while a view is good enough to be matched
 _FEWEST_FRAMES = 3  # fewer were a passer-by, or no face at all
+_MOMENT_S = 8.0  # so long who was let in may be lost from sight, or stand behind the next one
 _LATEST_S = 1e10  # three centuries; beyond, a time is garbage
 _OPEN = (Phase.IDLE, Phase.GATHERING)
 _HOLDS = {
@@ -54,9 +55,9 @@ class Presentation:
         self._now_s = float("-inf")
         self._seen_s = float("-inf")
         self._decided_s = float("-inf")
-        # Who was granted or is held by name and has not been gone since, as what, last seen when.
-        self._visitor: tuple[str, Phase] | None = None
-        self._visitor_seen_s = float("-inf")
+        self._who: str | None = None  # is granted, or held by name, just now
+        # Who was a moment ago, as what, last seen when; whoever is gone is forgotten.
+        self._visitors: dict[str, tuple[Phase, float]] = {}
         self._step = Step(Phase.IDLE)
         self.phase = Phase.IDLE
 
@@ -123,11 +124,12 @@ class Presentation:
         self.phase = Phase.HELD
         self._step = Step(Phase.HELD)
         if person_id is not None:
-            self._visitor, self._visitor_seen_s = (person_id, Phase.HELD), self._now_s
+            self._remember(person_id)
 
     def reset(self) -> None:
         """Forget the person, as if nobody had been there."""
-        self._attempt, self._visitor, self.phase = None, None, Phase.IDLE
+        self._attempt, self._who, self.phase = None, None, Phase.IDLE
+        self._visitors.clear()
         self._step = Step(Phase.IDLE)
         self._guidance.clear()
 
@@ -166,7 +168,8 @@ class Presentation:
         self._seen_s = self._now_s
         attempt = self._attempt_for(track_id)
         if self.phase not in _OPEN:
-            self._visitor_seen_s = self._now_s
+            if self._who is not None:
+                self._remember(self._who)
             return self._staying()
         self.phase = Phase.GATHERING
         attempt.see(observation)
@@ -184,7 +187,7 @@ class Presentation:
             return attempt
         if attempt is not None or self.phase is not Phase.HELD:
             if self.phase is Phase.GRANTED and attempt is not None and attempt.track_id == track_id:
-                self._visitor = None  # served again on purpose
+                self._visitors.clear()  # served again on purpose
             self.phase = Phase.IDLE
             self._guidance.clear()
         now_s = self._now_s
@@ -247,14 +250,23 @@ class Presentation:
         return len(cosines) == 1 or cosines[0] - cosines[1] >= self._policy.margin
 
     def _grant(self, attempt: Attempt, match: Match, person_id: str) -> Step:
-        visitor = self._visitor
-        lost_s = self._now_s - self._visitor_seen_s
-        if visitor and visitor[0] == person_id and lost_s < self._policy.cool_down_s:
-            self.phase = visitor[1]  # lost from sight for a moment, and never gone
+        phase, seen_s = self._visitors.get(person_id, (Phase.IDLE, float("-inf")))
+        if self._now_s - seen_s < min(_MOMENT_S, self._policy.cool_down_s):
+            self.phase = phase  # lost from sight for a moment, and never gone
+            self._remember(person_id)
             attempt.ended = True
             self._guidance.clear()
             return self._staying()
         return self._decide(attempt, Kind.GRANTED, "matched", match, person_id)
+
+    def _remember(self, person_id: str) -> None:
+        """Somebody is granted or held, and here."""
+        now_s = self._now_s
+        for who, (_, seen_s) in list(self._visitors.items()):
+            if now_s - seen_s >= _MOMENT_S:
+                del self._visitors[who]
+        self._who = person_id
+        self._visitors[person_id] = self.phase, now_s
 
     def _once_more(self, attempt: Attempt, reason: str, match: Match) -> Step:
         """In doubt, and the installer wants another try before anybody is bothered."""
@@ -269,9 +281,9 @@ class Presentation:
     ) -> Step:
         self.phase = _HOLDS[kind]
         self._decided_s = self._now_s
-        self._visitor = None
+        self._who = None
         if kind is Kind.GRANTED and person_id is not None:
-            self._visitor, self._visitor_seen_s = (person_id, Phase.GRANTED), self._now_s
+            self._remember(person_id)
         self._guidance.clear()
         attempt.ended = True
         outcome = attempt.outcome(kind, reason, self._now_s, self._policy, match, person_id)

@@ -130,12 +130,22 @@ def test_who_leaves_and_comes_back_is_let_in_again_at_once() -> None:
     assert outcome.kind is Kind.GRANTED
 
 
-def test_another_person_in_between_makes_it_another_visit() -> None:
+def test_who_was_let_in_and_stays_while_others_are_served_opens_nothing_a_second_time() -> None:
     presentation = Fed()
     presentation.show(5, STRONG)
     presentation.show(12, WEAK, start_s=0.4, track_id=2)
-    (outcome,) = outcomes(presentation.show(5, STRONG, start_s=1.3, track_id=3))
-    assert outcome.kind is Kind.GRANTED
+    presentation.show(5, match(0.9, "p2"), start_s=1.3, track_id=3)
+    steps = presentation.show(5, STRONG, start_s=1.7, track_id=4)
+    assert outcomes(steps) == []
+    assert steps[-1].phase is Phase.GRANTED
+
+
+def test_who_comes_back_after_a_while_in_a_crowd_is_let_in_however_long_the_cool_down() -> None:
+    presentation = Fed(cool_down_s=3600.0)
+    presentation.show(5, STRONG)
+    presentation.show(15 * 9, match(0.9, "p2"), start_s=0.5, track_id=2)
+    (outcome,) = outcomes(presentation.show(5, STRONG, start_s=9.6, track_id=3))
+    assert (outcome.kind, outcome.person_id) == (Kind.GRANTED, "p1")
 
 
 def test_whoever_stands_there_when_held_is_served_only_after_they_have_gone() -> None:

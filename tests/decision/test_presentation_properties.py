@@ -8,7 +8,7 @@ from math import inf, isfinite, nan
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.decision.guidance import BLOCKING
@@ -148,6 +148,7 @@ class Watched:
         self.usable += good and not several and BLOCKING.isdisjoint(view.defects)
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES)
 def test_nobody_is_granted_without_quality_evidence_similarity_and_margin(
     day: list[Seen], changes: dict[str, object]
@@ -172,6 +173,7 @@ def test_nobody_is_granted_without_quality_evidence_similarity_and_margin(
         assert outcome.person_id == best.person_id
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES)
 def test_one_face_gets_one_decision_until_it_has_gone_or_may_try_again(
     day: list[Seen], changes: dict[str, object]
@@ -208,6 +210,7 @@ def test_one_face_gets_one_decision_until_it_has_gone_or_may_try_again(
             assert step.phase is Phase.GATHERING
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES)
 def test_an_instruction_stays_its_time_unless_decided_gone_or_for_another_face(
     day: list[Seen], changes: dict[str, object]
@@ -230,6 +233,7 @@ def test_an_instruction_stays_its_time_unless_decided_gone_or_for_another_face(
             shown, since_s = step.instruction, watched.now_s
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES, st.data())
 def test_frames_that_come_twice_change_nothing(
     day: list[Seen], changes: dict[str, object], data: st.DataObject
@@ -243,6 +247,7 @@ def test_frames_that_come_twice_change_nothing(
             assert again == replace(step, outcome=None, summary=None)
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES)
 def test_the_same_frames_give_the_same_steps_with_numbers_that_are_numbers(
     day: list[Seen], changes: dict[str, object]
@@ -258,6 +263,7 @@ def test_the_same_frames_give_the_same_steps_with_numbers_that_are_numbers(
                 assert not isinstance(number, float) or isfinite(number), name
 
 
+@settings(deadline=None)  # no test asserts on time
 @given(days(), POLICIES)
 def test_what_is_asked_of_it_between_frames_changes_nothing(
     day: list[Seen], changes: dict[str, object]
