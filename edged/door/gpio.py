@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from edged.errors import DoorError
 
-if TYPE_CHECKING:
-    from edged.config.schema import GpioDoor
+
+class Wired(Protocol):
+    """Where a line is, and which level drives it."""
+
+    @property
+    def chip(self) -> str: ...
+    @property
+    def line(self) -> int | str: ...
+    @property
+    def active_low(self) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """The line of a lamp."""
+
+    chip: str
+    line: int | str
+    active_low: bool
 
 
 class GpioLine:
@@ -16,10 +34,18 @@ class GpioLine:
 
     The kernel gives the line back when the process dies, however it dies; not on every board
     does it give back the level (docs/decisions/0007-relay-rest.md).
+
+    Args:
+        settings: where it is.
+        chip_at, line_at: the settings that say so, for messages.
     """
 
-    def __init__(self, settings: GpioDoor) -> None:
+    def __init__(
+        self, settings: Wired, chip_at: str = "door.chip", line_at: str = "door.line"
+    ) -> None:
         self._settings = settings
+        self._chip_at = chip_at
+        self._line_at = line_at
         self._request: Any = None
 
     def take(self) -> None:
@@ -76,15 +102,16 @@ class GpioLine:
             return gpiod.Chip(path)
         except FileNotFoundError as failure:
             raise DoorError(
-                f"door.chip {path} does not exist; `gpiodetect` lists the chips there are"
+                f"{self._chip_at} {path} does not exist; `gpiodetect` lists the chips there are"
             ) from failure
         except PermissionError as failure:
             raise DoorError(
-                f"door.chip {path} may not be opened by this user; add it to the group that "
+                f"{self._chip_at} {path} may not be opened by this user; add it to the group that "
                 "owns the device (often gpio)"
             ) from failure
         except OSError as failure:
-            raise DoorError(f"door.chip {path} is no GPIO chip: {_text(failure)}") from failure
+            why = _text(failure)
+            raise DoorError(f"{self._chip_at} {path} is no GPIO chip: {why}") from failure
 
     def _line_problem(self, failure: OSError | ValueError) -> str:
         if isinstance(failure, ValueError) or failure.errno in (errno.ENOENT, errno.EINVAL):
@@ -96,7 +123,7 @@ class GpioLine:
         return f"{self._name()} cannot be driven: {_text(failure)}"
 
     def _name(self) -> str:
-        return f"door.line {self._settings.line} of {self._settings.chip}"
+        return f"{self._line_at} {self._settings.line} of {self._settings.chip}"
 
 
 def _text(failure: OSError) -> str:
@@ -109,7 +136,7 @@ def _gpiod() -> Any:
         import gpiod.line
     except ImportError as failure:
         raise DoorError(
-            f"a GPIO door needs libgpiod's Python package ({failure}); "
+            f"a GPIO line needs libgpiod's Python package ({failure}); "
             "install it by: pip install 'edged[gpio]'"
         ) from failure
     return gpiod

@@ -18,12 +18,18 @@ class SimulatedLine:
 
     Args:
         record: appended to line by line, unbuffered; None keeps the record in memory only.
+        name: what is switched, instead of "relay".
+        setting: which setting names the record, for messages.
 
     Attributes:
         history: what was written since this object was made (not more than the last 1,000).
     """
 
-    def __init__(self, record: Path | None = None) -> None:
+    def __init__(
+        self, record: Path | None = None, name: str = "relay", setting: str = "door.record"
+    ) -> None:
+        self._name = name
+        self._setting = setting
         self.history: list[dict[str, Any]] = []
         self._path = record
         self._file: FileIO | None = None
@@ -36,7 +42,7 @@ class SimulatedLine:
                 self._file = self._path.open("ab", buffering=0)
             except OSError as failure:
                 raise DoorError(
-                    f"door.record {self._path} cannot be written: {failure.strerror}; "
+                    f"{self._setting} {self._path} cannot be written: {failure.strerror}; "
                     "choose a file in a folder that edged may write to"
                 ) from failure
         self._taken = True
@@ -67,14 +73,14 @@ class SimulatedLine:
             try:
                 file.close()
             except OSError as failure:
-                raise DoorError(f"door.record {self._path}: {failure.strerror}") from failure
+                raise DoorError(f"{self._setting} {self._path}: {failure.strerror}") from failure
 
-    def _note(self, relay: str, cause: str) -> None:
-        line = {"t": round(time.time(), 3), "relay": relay, "cause": cause}
+    def _note(self, level: str, cause: str) -> None:
+        line = {"t": round(time.time(), 3), self._name: level, "cause": cause}
         self.history = [*self.history[-999:], line]
         if self._file is None:
             return
         try:
             self._file.write(json.dumps(line).encode() + b"\n")
         except OSError as failure:
-            raise DoorError(f"door.record {self._path}: {failure.strerror}") from failure
+            raise DoorError(f"{self._setting} {self._path}: {failure.strerror}") from failure

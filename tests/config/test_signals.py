@@ -72,12 +72,15 @@ def test_every_state_may_be_shown(state: str) -> None:
         (
             "times: 3",
             "tims: 3",
-            "t.yaml:13:40: signals.states.denied.red.tims: unknown setting; did you mean times?",
+            "t.yaml:13:41: signals.states.denied.red.tims: unknown setting; did you mean times?",
         ),
         (
             "active_low: true",
             "active_lo: true",
-            "t.yaml:10:23: signals.lines.green.active_lo: unknown setting; did you mean active_low?",
+            (
+                "t.yaml:10:23: signals.lines.green.active_lo: "
+                "unknown setting; did you mean active_low?"
+            ),
         ),
     ],
 )
