@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 3600.0
-_TRY_AGAIN_S = 60.0
+_TRY_AGAIN_S = 5.0
 
 
 class Chronicle:
