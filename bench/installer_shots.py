@@ -17,11 +17,13 @@ import tempfile
 import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import yaml
+from PIL import Image
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -35,8 +37,8 @@ from edged.web.installer.password import make, write
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PASSWORD = "correct horse"
-PHONE, DESK = (390, 844), (1280, 1010)
+PASSWORD = "correct horse"  # noqa: S105 - of nothing
+PHONE, DESK = (390, 844), (1280, 1330)
 NEAR = replace(scenes.NEAR, face_px=120.0)
 SCENES = [
     (scenes.EMPTY, 4), (replace(NEAR, face_px=60.0), 5), (NEAR, 5), (scenes.EMPTY, 4),
@@ -61,7 +63,7 @@ def terminal(folder: Path, camera: str, port: int) -> Iterator[None]:
     settings: dict[str, Any] = {
         "site": "demo",
         "terminal": "front-door",
-        "camera": {"driver": "opencv", "source": camera, "rate_hz": 10},
+        "camera": {"driver": "opencv", "source": camera, "rate_hz": 8},
         "key": {"file": "secret.key"},
         "gallery": {"path": "gallery.db"},
         "events": {"path": "events.db"},
@@ -105,9 +107,8 @@ def size(driver: Chrome, width: int, height: int) -> None:
 
 def save(driver: Chrome, path: Path) -> None:
     """A palette of its own makes it a third as large."""
-    driver.save_screenshot(str(path))
-    if quantise := shutil.which("pngquant"):
-        subprocess.run([quantise, "--force", "--output", path, "128", path], check=True)
+    image = Image.open(BytesIO(driver.get_screenshot_as_png())).convert("RGB")
+    image.quantize(200, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
     print(path, path.stat().st_size // 1000, "kB")
 
 
@@ -127,13 +128,15 @@ def main() -> None:
         for scene, seconds in SCENES[-4:] if args.quick else SCENES:
             stream.show(scene)
             time.sleep(seconds)
-        time.sleep(4)
-        size(driver, *DESK)
-        time.sleep(1.5)
-        save(driver, args.out / "installer-desk.png")
         size(driver, *PHONE)
-        time.sleep(1.5)
+        time.sleep(5)
         save(driver, args.out / "installer-phone.png")
+        size(driver, *DESK)
+        stream.show(scenes.EMPTY)
+        time.sleep(3)
+        stream.show(replace(NEAR, light=0.2, noise=7.0))
+        time.sleep(5)
+        save(driver, args.out / "installer-desk.png")
         for entry in driver.get_log("browser"):
             print(entry)
 

@@ -9,7 +9,8 @@ const shown = (value, digits = 0) =>
   known(value) ? value.toFixed(digits).replace(/^-0$/, "0").replace("-", "−") : "–";
 let source;
 let silence;
-let best = 0;
+let bests = {};
+let measured = null;
 let recent = [];
 let picture = null;
 let current = null;
@@ -158,7 +159,7 @@ function drawTrend() {
   [pen, width, height] = sheet(byId("chart-light"));
   axes(pen, width, height, [[0, 0], [0.5, 128], [1, 255]], 0);
   line(pen, width, height, trend.history.level, 255, "--a");
-  const sharpest = Math.max(best, 1e-6, ...trend.history.sharpness.filter(known));
+  const sharpest = Math.max(1e-6, ...trend.history.sharpness.filter(known));
   line(pen, width, height, trend.history.sharpness, sharpest * 1.05, "--b");
   ages(pen, width, height);
   drawHistogram();
@@ -221,25 +222,35 @@ function showNumbers(now) {
   say("level", shown(view.level), judge(view.level, lit));
   const slow = known(rates.wanted_hz) && rates.seen_hz < 0.85 * rates.wanted_hz;
   say("rate", shown(rates.seen_hz, 1), judge(rates.seen_hz, !slow));
-  say("rate-need", known(rates.wanted_hz) ? ` of ${rates.wanted_hz}` : "");
+  say("rate-need", known(rates.wanted_hz) ? ` · wanted ${rates.wanted_hz}` : "");
   const angles = [view.yaw_deg, view.pitch_deg, view.roll_deg];
   say("pose", angles.some(known) ? angles.map((angle) => shown(angle)).join(" / ") : "–");
   say("similarity", shown(keep("similarity", now.similarity), 2));
 }
 
+// A nearer face has broader edges: only what is as near is compared.
+function place(now) {
+  const width = now.face && now.view && now.view.width_px;
+  return known(width) && width > 0 ? `face ${Math.round(Math.log(width) / Math.log(1.3))}` : "middle";
+}
+
 function showFocus(now) {
-  if (known(now.sharpness)) {
-    recent.push(now.sharpness);
-    recent = recent.slice(-5);
+  if (!known(now.sharpness)) return;
+  if (place(now) !== measured) {
+    measured = place(now);
+    recent = [];
   }
-  if (!recent.length) return;
+  recent = [...recent, now.sharpness].slice(-5);
   // One picture says little: the middle of five.
   const value = [...recent].sort((a, b) => a - b)[recent.length >> 1];
-  best = Math.max(best, value);
+  const best = Math.max(value, bests[measured] || 0);
+  bests[measured] = best;
   const share = best > 0 ? value / best : 0;
-  byId("focus-bar").setAttribute("width", Math.max(0, Math.min(100, share * 95)).toFixed(1));
+  byId("focus-bar").setAttribute("width", (share * 95).toFixed(1));
   byId("focus-bar").classList.toggle("good", share >= 0.95);
   say("focus", `${Math.round(100 * share)} %`);
+  const where = measured === "middle" ? "the middle of the picture" : "the face";
+  say("focus-said", `Of the best so far, measured on ${where}.`);
 }
 
 function showHints(now) {
@@ -367,7 +378,7 @@ function stay() {
 }
 
 byId("again").addEventListener("click", () => {
-  best = 0;
+  bests = {};
   recent = [];
 });
 for (const name of ["pointerdown", "keydown", "scroll"]) addEventListener(name, stay, { passive: true });

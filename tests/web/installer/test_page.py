@@ -165,7 +165,7 @@ def test_every_panel_draws_what_is_live_and_fits(
     chrome.until("document.querySelectorAll('#last li').length >= 2")
     chrome.until("document.querySelector('#hints li').textContent.includes('away from the window')")
     chrome.until(f"{shown('width')} === '150' && {shown('level')} === '60'")
-    chrome.until(f"{shown('rate')} !== '–' && {shown('rate-need')} === ' of 15'")
+    chrome.until(f"{shown('rate')} !== '–' && {shown('rate-need')} === ' · wanted 15'")
     chrome.until(f"/^\\d+ %$/.test({shown('focus')})")
     chrome.until(f"{shown('shown')} === 'gathering: “avoid backlight”'")
     assert chrome.run("return document.querySelector('#defects li').textContent") == "backlit"
@@ -236,7 +236,7 @@ def test_the_focus_meter_starts_anew_when_asked(
 ) -> None:
     open_page()
     chrome.until(f"{shown('focus')} !== '–'")
-    chrome.run("best = 1e6")
+    chrome.run("bests[measured] = 1e6")
     chrome.until(f"{shown('focus')} === '0 %'")
     chrome.driver.find_element("id", "again").click()
     chrome.until(f"parseInt({shown('focus')}) > 50")
