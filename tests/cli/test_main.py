@@ -20,8 +20,8 @@ from tests.wait import until
 EDGED = [sys.executable, "-m", "edged"]
 SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
-    "run", "check", "demo", "doctor", "extract", "compare", "enrol", "gallery", "hints", "model",
-    "door", "bench", "eval",
+    "run", "record", "replay", "check", "demo", "doctor", "extract", "compare", "enrol",
+    "gallery", "hints", "model", "door", "bench", "eval",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
