@@ -57,6 +57,7 @@ _COMMANDS = {
     "model": "look at a model bundle",
     "installer": "choose the password of the installer's page",
     "door": "put the relay to rest while edged is not running",
+    "signals": "try the lamps and buzzers while edged is not running",
     "bench": "measure this machine",
     "eval": "measure a model on your own people",
 }

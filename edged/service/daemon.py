@@ -30,6 +30,7 @@ from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
 from edged.service.installer import open_installer
 from edged.service.journal import Journal
+from edged.service.lamps import Lamps
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.policy import make_policy
@@ -134,6 +135,9 @@ class Daemon:
         self._door = make_door(config.door)
         stack.callback(self._door.close)
         self._door.open()
+        self._lamps = Lamps(config.signals, self._state)
+        stack.callback(self._lamps.close)
+        self._lamps.open()
 
         key = load_key(config.key)
         self._outbox = Outbox(config.events.path, key, config.events.capacity)
@@ -368,6 +372,7 @@ class Daemon:
                 return
             if ready:
                 self._refresh()
+                self._lamps.show()
             self._chronicle.tick(now_s)
 
     def _refresh(self) -> None:
@@ -413,6 +418,7 @@ class Daemon:
             self._journal.record("camera.back")
 
     def _display(self, display: Display) -> None:
+        self._lamps.show(display)
         self._tell_relay()
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
         if self._screen is not None:
