@@ -200,7 +200,8 @@ def _fused(views: Sequence[Embedded], size: int) -> Iterator[Floats]:
         evidence = Evidence()
         for view in views[start : start + size]:
             probe = evidence.add(0, view.embedding, view.log_variance)
-        yield probe.template
+        if probe is not None:
+            yield probe.template
 
 
 def _best(index: Index, probe: Floats) -> float:

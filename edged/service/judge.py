@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import isfinite
 from typing import TYPE_CHECKING
 
 from edged.decision.presentation import Phase, Presentation
@@ -75,12 +74,12 @@ class Judge:
     def _fuse(self, observation: Observation) -> FusedMatch | None:
         track_id, embedding = observation.track_id, observation.embedding
         log_variance = observation.log_variance
-        if track_id is None or embedding is None:
-            return None
-        if log_variance is None or not isfinite(log_variance):
+        if track_id is None or embedding is None or log_variance is None:
             return None
         if self._presentation.starts_anew(track_id):
             self._evidence.clear()
         fused = self._evidence.add(track_id, embedding, log_variance)
+        if fused is None:
+            return None
         quality = self._quality(fused.log_variance)
         return FusedMatch(self._search(fused.template), quality, fused.views)
