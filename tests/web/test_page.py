@@ -228,7 +228,7 @@ def test_the_ring_follows_the_face_in_the_mirror(
     )
     scale = max(stage[0] / WIDTH, stage[1] / HEIGHT)
     with Camera(screen, halves) as camera:
-        chrome.until(f"{PAGE}live === 'on' && {PAGE}ring === 'guide'")
+        chrome.until(f"{PAGE}live === 'on' && {PAGE}ring === 'guide' && {SETTLED}")
         guide = chrome.run(RING)
         assert abs(guide[0] - stage[0] / 2) < 2
         for box in (Box(240, 160, 380, 340), Box(300, 200, 420, 360), Box(220, 60, 300, 160)):
