@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edged.cli.output import add_config, add_json
 from edged.config.load import load, parse
 from edged.config.schema import GpioDoor, SimulatedDoor
+from edged.door.signals import rest_signals
 from edged.door.table import rest_door
 from edged.errors import ConfigError
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.cli.output import Output
-    from edged.config.schema import Door
+    from edged.config.schema import Door, Signals
 
 # What a configuration needs beside its door; none of it is opened.
 _ELSEWHERE = (
@@ -39,16 +40,19 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def rest(args: argparse.Namespace, output: Output) -> int:
-    """Take the line, drive it to rest, let it go."""
-    settings, problems = _door(args.config)
+    """Take the line, drive it to rest, let it go; then the lamps, as far as they obey."""
+    settings, signals, problems = _door(args.config)
     rest_door(settings)
     lines = [f"{args.config}: only its door was read, edged check tells why"] if problems else []
+    if signals is not None:
+        faults = rest_signals(signals)
+        problems, lines = [*problems, *faults], [*lines, *faults]
     output.result({"relay": "rest", "problems": problems}, ["the relay is at rest", *lines])
     return 0
 
 
-def _door(path: Path) -> tuple[Door, list[str]]:
-    """The door of a configuration, and what is wrong with the rest of it.
+def _door(path: Path) -> tuple[Door, Signals | None, list[str]]:
+    """The door of a configuration, its lamps, and what is wrong with the rest of it.
 
     A slip of the pen elsewhere in the file must not leave a relay on.
 
@@ -56,14 +60,15 @@ def _door(path: Path) -> tuple[Door, list[str]]:
         ConfigError: the file cannot be read, or its door is not one.
     """
     try:
-        return load(path).door, []
+        config = load(path)
+        return config.door, config.signals, []
     except ConfigError as fault:
         try:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             raise fault from None
         alone = parse(_door_alone(text), str(path), path.resolve().parent)
-        return alone.door, fault.problems
+        return alone.door, None, fault.problems
 
 
 def _door_alone(text: str) -> str:

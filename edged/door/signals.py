@@ -33,7 +33,7 @@ class _Lamp:
         self._again_s = float("-inf")
         self.fault: str | None = None
 
-    def drive(self, on: bool, cause: str, now_s: float) -> None:
+    def drive(self, *, on: bool, cause: str, now_s: float) -> None:
         """Make it so; what fails is tried again after a while."""
         if now_s < self._again_s or (self._taken and on == self._on):
             return
@@ -155,7 +155,7 @@ class Signals:
         waits_s: list[float] = []
         for name, lamp in self._lamps.items():
             on, next_s = level(table.get(name, False), now_s - since_s)
-            lamp.drive(on, state, now_s)
+            lamp.drive(on=on, cause=state, now_s=now_s)
             if lamp.fault is not None:
                 next_s = _RETRY_S if next_s is None else min(next_s, _RETRY_S)
             if next_s is not None:
@@ -175,6 +175,15 @@ class Signals:
         else:
             log.error("lamps: %s", fault)
         self._on_fault(fault)
+
+
+def rest_signals(settings: Settings) -> list[str]:
+    """Turn all off and let go: what is left to do after a crash; why a lamp did not obey."""
+    lamps = [_Lamp(line) for line in _lines(settings).values()]
+    for lamp in lamps:
+        lamp.drive(on=False, cause="rest", now_s=0.0)
+        lamp.free()
+    return [lamp.fault for lamp in lamps if lamp.fault is not None]
 
 
 def _lines(settings: Settings) -> dict[str, Line]:
