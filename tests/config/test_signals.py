@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from edged.config.load import parse
@@ -115,3 +118,12 @@ def test_the_same_number_on_another_chip_or_in_a_simulation_is_another_line() ->
     assert parse(GOOD.replace("line: 22", "line: 17").replace("gpio\n  l", "simulated\n  l"))
     other = "gpio\n  chip: /dev/gpiochip1\n  l"
     assert parse(GOOD.replace("line: 22", "line: 17").replace("gpio\n  l", other))
+
+
+def test_the_table_in_the_documentation_says_something_for_every_state() -> None:
+    page = Path(__file__).parents[2] / "docs" / "signals.md"
+    table = re.search(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert table
+    signals = parse(GOOD.split("signals:")[0] + table[1]).signals
+    assert signals is not None
+    assert tuple(signals.states) == SIGNAL_STATES
