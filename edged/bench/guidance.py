@@ -10,10 +10,10 @@ frame, and after how many frames without the defect the person is granted. Who h
 is shown as a stranger, for the instruction.
 
 Strengths are chosen for each session, on five of its frames: *just* is the weakest of a row at
-which the quality falls below `_UNUSABLE`, *worst* the strongest at which the face is still
-found. Who is decided about in spite of the defect needed no instruction and is counted apart, as
-are sessions in which no strength spoils the view before the face is lost. Sessions also run
-unmodified: whatever is said there is counted as a false hint.
+which the quality falls below `_UNUSABLE` (overexposed: `_NEARLY_UNUSABLE`), *worst* the
+strongest at which the face is still found. Who is decided about in spite of the defect needed
+no instruction and is counted apart, as are sessions in which no strength spoils the view before
+the face is lost. Sessions also run unmodified: whatever is said there is a false hint.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MENDED_FRAMES = 30
 WITHIN_FRAMES = 8  # the eighth frame comes within half a second of the first
 STRENGTHS: dict[str, tuple[float, ...]] = {
     "dark": (0.4, 0.28, 0.2, 0.14, 0.1, 0.07, 0.05, 0.035),
-    "bright": (1.3, 1.7, 2.2, 2.6, 3, 3.5, 4, 5, 6),
+    "bright": (1.7, 2.2, 2.6, 3, 3.5, 4, 4.5, 5, 5.5, 6, 7),
     "backlit": (0.5, 0.35, 0.25, 0.18, 0.13, 0.1, 0.08, 0.06),
     "out_of_focus": (1, 1.5, 2, 2.5, 3, 4, 5),
     "moving": (5, 8, 11, 15, 19, 24),
@@ -64,6 +64,7 @@ RIGHT: dict[str, frozenset[Instruction]] = {
 _WAY_FRAMES = 8
 _ON_THE_WAY = frozenset({"far", "cut_off"})
 _UNUSABLE = 0.4
+_NEARLY_UNUSABLE = 0.65  # for light that hides a face from the detector before it spoils the view
 _FOUND = 0.8  # of the frames that are looked at
 _LOOKED_AT = 5
 
@@ -184,7 +185,8 @@ def chosen(engine: Engine, session: Session, kind: str) -> dict[str, float | Non
     if kind == "far":
         return {"just": row[0], "worst": row[-1]}
     qualities = {strength: _quality(engine, session, kind, strength) for strength in row}
-    spoilt = [s for s, quality in qualities.items() if quality is not None and quality < _UNUSABLE]
+    bound = _NEARLY_UNUSABLE if kind == "bright" else _UNUSABLE
+    spoilt = [s for s, quality in qualities.items() if quality is not None and quality < bound]
     if kind == "cut_off":  # never matched, however good the rest of it
         spoilt = [s for s, quality in qualities.items() if quality is not None]
     return {"just": spoilt[0] if spoilt else None, "worst": spoilt[-1] if spoilt else None}

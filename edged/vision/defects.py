@@ -16,13 +16,15 @@ from edged.types import Box, Defect, Face, Measures
 
 if TYPE_CHECKING:
     from edged.config.schema import Vision
-    from edged.types import Image
+    from edged.types import Image, Pose
 
 
 # Beyond these a grey value is as good as white.
 _BURNT_LEVEL = 250
 _BURNT_SHARE = 0.35
 _LEAST_VISIBLE = 0.85
+_EDGE = 0.02  # of the face's width: nearer to the frame's edge it may go on beyond
+_GLARE = 5.0  # times the face's level: light around it that softens whatever is before it
 
 
 def measure(image: Image, face: Face) -> Measures:
@@ -71,23 +73,41 @@ def find_defects(
         found.append(Defect.TOO_FAR)
     elif measures.face_share > limits.largest_face_share:
         found.append(Defect.TOO_CLOSE)
-    if _is_cut(face, image.shape[1], image.shape[0]):
+    height, width = image.shape[:2]
+    turned = _is_turned(face.pose, limits)
+    # Of a face that goes on beyond the frame the landmarks are guesses, and so is its pose.
+    cut = _is_cut(face, width, height) or (turned and _is_at_the_edge(face.box, width, height))
+    if cut:
         found.append(Defect.CUT_OFF)
     if measures.off_centre > limits.off_centre_share:
         found.append(Defect.OFF_CENTRE)
-    pose = face.pose
-    if (
+    if turned and not cut:
+        found.append(Defect.TURNED)
+    return found + _light(measures, limits)
+
+
+def shows_sharpness(measures: Measures) -> bool:
+    """Whether a soft face is a blurred one: against strong light every face looks soft."""
+    return measures.around <= _GLARE * max(measures.level, 1.0)
+
+
+def _is_turned(pose: Pose, limits: Vision) -> bool:
+    return (
         abs(pose.yaw_deg) > limits.largest_yaw_deg
         or abs(pose.pitch_deg) > limits.largest_pitch_deg
         or abs(pose.roll_deg) > limits.largest_roll_deg
-    ):
-        found.append(Defect.TURNED)
-    return found + _light(measures, limits)
+    )
 
 
 def _is_cut(face: Face, width: int, height: int) -> bool:
     marks_out = any(not (0 <= x < width and 0 <= y < height) for x, y in face.landmarks)
     return marks_out or visible_share(face.box, width, height) < _LEAST_VISIBLE
+
+
+def _is_at_the_edge(box: Box, width: int, height: int) -> bool:
+    near = _EDGE * box.width
+    away = min(box.left, box.top, width - box.right, height - box.bottom)
+    return away <= near
 
 
 def visible_share(box: Box, width: int, height: int) -> float:
@@ -100,7 +120,9 @@ def visible_share(box: Box, width: int, height: int) -> float:
 
 def _light(measures: Measures, limits: Vision) -> list[Defect]:
     level, around = measures.level, measures.around
-    if around > limits.backlight_ratio * max(level, 1.0):
+    # Where all is dark, moving away from the brighter wall would not help.
+    lit = around >= limits.dark_level
+    if lit and around > limits.backlight_ratio * max(level, 1.0):
         return [Defect.BACKLIT]
     if level < limits.dark_level:
         return [Defect.TOO_DARK]

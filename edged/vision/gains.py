@@ -129,7 +129,11 @@ def _kept(defect: Defect, face: Face, measures: Measures, visible: float) -> flo
             ("roll", abs(pose.roll_deg)),
         ],
         Defect.TOO_DARK: [("level", measures.level)],
-        Defect.BACKLIT: [("contrast", measures.around / max(measures.level, 1.0))],
+        Defect.BACKLIT: [
+            ("contrast", measures.around / max(measures.level, 1.0)),
+            ("level", measures.level),
+        ],
+        Defect.OFF_CENTRE: [("visible", visible)],
         Defect.OVEREXPOSED: [("burnt", measures.burnt)],
         Defect.BLURRED: [("blur", measures.blur if measures.blur is not None else 0.0)],
     }.get(defect, [])

@@ -9,7 +9,13 @@ import numpy as np
 
 from edged.decision.guidance import BLOCKING
 from edged.types import Defect, Face, Observation
-from edged.vision.defects import blur, find_defects, measure, visible_share
+from edged.vision.defects import (
+    blur,
+    find_defects,
+    measure,
+    shows_sharpness,
+    visible_share,
+)
 from edged.vision.gains import gains
 from edged.vision.geometry import head_pose
 from edged.vision.track import Tracker
@@ -105,7 +111,8 @@ class Vision:
         found = self._embedder.embed(chip)
         softness = blur(chip)
         measures = replace(measures, blur=softness)
-        if found.quality < _DOUBTFUL and softness > self._limits.blur_level:
+        soft = softness > self._limits.blur_level and shows_sharpness(measures)
+        if soft and found.quality < _DOUBTFUL:
             defects.append(Defect.BLURRED)
         if not self._is_same(track, found):
             return self._nobody(frame)

@@ -10,7 +10,7 @@ from edged.config.schema import Vision
 from edged.demo import scenes
 from edged.testing.builders import face
 from edged.types import Box, Defect, Face, Pose
-from edged.vision.defects import blur, find_defects, measure, visible_share
+from edged.vision.defects import blur, find_defects, measure, shows_sharpness, visible_share
 
 LIMITS = Vision()
 
@@ -61,6 +61,23 @@ def test_a_face_outside_the_frame_is_cut_off_and_breaks_nothing() -> None:
 
 def test_the_dark_is_seen_while_the_face_is_too_far() -> None:
     assert find_defects(lobby(20), face(40), LIMITS) == [Defect.TOO_FAR, Defect.TOO_DARK]
+
+
+def test_where_the_room_is_dark_too_nobody_is_against_the_light() -> None:
+    assert find_defects(lobby(20, 7), face(), LIMITS) == [Defect.TOO_DARK]
+
+
+def test_a_face_that_goes_on_beyond_the_edge_is_cut_off_and_not_turned() -> None:
+    pose = Pose(50, 0, 0)
+    assert Defect.TURNED in find_defects(lobby(), replace(face(), pose=pose), LIMITS)
+    found = find_defects(lobby(), replace(moved(-245, 0), pose=pose), LIMITS)
+    assert Defect.CUT_OFF in found
+    assert Defect.TURNED not in found
+
+
+def test_against_strong_light_softness_says_nothing() -> None:
+    assert shows_sharpness(measure(lobby(120, 60), face()))
+    assert not shows_sharpness(measure(lobby(230, 15), face()))
 
 
 def test_the_measures_are_what_was_drawn() -> None:
