@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PASSWORD = "correct horse"  # noqa: S105 - of nothing
-PHONE, DESK = (390, 844), (1280, 1330)
+PHONE, DESK = (390, 844), (1280, 1140)
 NEAR = replace(scenes.NEAR, face_px=120.0)
 SCENES = [
     (scenes.EMPTY, 4), (replace(NEAR, face_px=60.0), 5), (NEAR, 5), (scenes.EMPTY, 4),
@@ -63,7 +63,7 @@ def terminal(folder: Path, camera: str, port: int) -> Iterator[None]:
     settings: dict[str, Any] = {
         "site": "demo",
         "terminal": "front-door",
-        "camera": {"driver": "opencv", "source": camera, "rate_hz": 8},
+        "camera": {"driver": "opencv", "source": camera, "rate_hz": 5},
         "key": {"file": "secret.key"},
         "gallery": {"path": "gallery.db"},
         "events": {"path": "events.db"},
@@ -108,7 +108,7 @@ def size(driver: Chrome, width: int, height: int) -> None:
 def save(driver: Chrome, path: Path) -> None:
     """A palette of its own makes it a third as large."""
     image = Image.open(BytesIO(driver.get_screenshot_as_png())).convert("RGB")
-    image.quantize(200, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
+    image.quantize(256, dither=Image.Dither.NONE).save(path, "PNG", optimize=True)
     print(path, path.stat().st_size // 1000, "kB")
 
 
@@ -134,7 +134,7 @@ def main() -> None:
         size(driver, *DESK)
         stream.show(scenes.EMPTY)
         time.sleep(3)
-        stream.show(replace(NEAR, light=0.2, noise=7.0))
+        stream.show(replace(NEAR, light=0.2, noise=4.0))
         time.sleep(5)
         save(driver, args.out / "installer-desk.png")
         for entry in driver.get_log("browser"):
