@@ -21,7 +21,7 @@ EDGED = [sys.executable, "-m", "edged"]
 SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
     "run", "record", "replay", "check", "demo", "doctor", "extract", "compare", "enrol",
-    "gallery", "hints", "model", "door", "bench", "eval",
+    "gallery", "hints", "installer", "model", "door", "bench", "eval",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
@@ -47,6 +47,7 @@ def test_every_command_has_help_and_json(edged, command):
         "gallery": ("init", "list", "remove"),
         "model": ("info", "verify"),
         "door": ("rest",),
+        "installer": ("password",),
         "eval": ("people", "pairs"),
     }
     if command in actions:
