@@ -76,7 +76,8 @@ class Vision:
         Args:
             frame: the frame.
             embed: whether the decision can use an embedding; without, and on views that are
-                never matched, only place, pose and light are judged and the recogniser rests.
+                never matched, only place, pose and light are judged and the recogniser rests,
+                unless the last view was of somebody else.
             done: whether the face served so far has been decided about; then the next in the
                 queue is served.
 
@@ -105,7 +106,8 @@ class Vision:
             measures=measures,
         )
         visible = visible_share(face.box, width, height)
-        if not embed or BLOCKING.intersection(defects):
+        wanted = embed or (self._seen is not None and self._seen.doubted)
+        if not wanted or BLOCKING.intersection(defects):
             return replace(seen, gains=gains(defects, face, measures, visible, None))
         chip = self._embedder.chip(image, face.landmarks)
         found = self._embedder.embed(chip)
@@ -149,7 +151,7 @@ class Vision:
             return True
         if seen.doubted:
             self._tracker.part(track, seen.box)
-        self._seen = replace(seen, doubted=True)
+        self._seen = replace(seen, doubted=not seen.doubted)
         return False
 
     def _find(self, image: Image) -> None:

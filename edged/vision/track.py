@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _SAME_FACE = 0.3
 _ONE_FACE = 0.5  # tracks that overlap more have run into one
-_REMEMBERED_S = 0.6  # for so long a face that was lost keeps its number
+_REMEMBERED_S = 0.9  # for so long a face that was lost keeps its number
 _MOST = 16  # faces, the largest of a frame; and as many that were lost
 _COMPANY, _STILL_COMPANY = 0.5, 0.4  # shares of the served face's area
 

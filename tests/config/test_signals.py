@@ -124,6 +124,6 @@ def test_the_table_in_the_documentation_says_something_for_every_state() -> None
     page = Path(__file__).parents[2] / "docs" / "signals.md"
     table = re.search(r"```yaml\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     assert table
-    signals = parse(GOOD.split("signals:")[0] + table[1]).signals
+    signals = parse(GOOD.partition("signals:")[0] + table[1]).signals
     assert signals is not None
     assert tuple(signals.states) == SIGNAL_STATES

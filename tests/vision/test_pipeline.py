@@ -138,6 +138,17 @@ def test_a_view_that_cannot_be_trusted_does_not_make_it_another_person(engine):
     assert len(numbers) == 1
 
 
+def test_a_doubt_is_settled_with_the_next_view_though_nobody_asks(engine):
+    first, other = (0.9, 1, 0), (0.9, 0, 1)
+    script = Scripted(engine, *(as_seen(*view) for view in (first, other, other)))
+    vision = Vision(engine.detector(), script, Limits(), same=0.45, trusted=0.4)
+    asked = [True, True, False, False]
+    views = zip(frames(*[scenes.NEAR] * 4), asked, strict=True)
+    seen = [vision.observe(frame, embed=embed) for frame, embed in views]
+    assert [one.track_id is None for one in seen] == [False, True, True, True]
+    assert not script._found
+
+
 @pytest.mark.data
 def test_real_people_who_swap_places_are_told_apart_and_nobody_is_split_in_two(engine, data_dir):
     people = [p for p in sorted((data_dir / "webcam-dev" / "live").iterdir()) if p.is_dir()]
