@@ -18,6 +18,7 @@ from edged.vision.defects import (
 )
 from edged.vision.gains import gains
 from edged.vision.geometry import head_pose
+from edged.vision.tone import toned
 from edged.vision.track import Tracker
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Vision:
         """
         image = frame.image
         self._tracker.tick(frame.t_s)
-        self._find(image)
+        self._find(toned(image))
         height, width = image.shape[:2]
         track = self._tracker.served(width, height, done=done)
         if track is None:
