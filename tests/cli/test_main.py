@@ -36,7 +36,7 @@ def test_the_version_and_the_help_are_told(edged):
     assert edged("--version").out == f"edged {package.__version__}\n"
     ran = edged("--help")
     assert ran.code == 0
-    assert all(f"    {name} " in ran.out for name in COMMANDS)
+    assert all(f"    {name}" in ran.out for name in COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
