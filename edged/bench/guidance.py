@@ -31,6 +31,7 @@ from edged.bench.webcam import read_session
 from edged.decision.presentation import Kind, Phase
 from edged.types import Defect, Frame, Instruction
 from edged.vision.pipeline import as_face
+from edged.vision.tone import toned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -198,7 +199,7 @@ def _quality(engine: Engine, session: Session, kind: str, strength: float) -> fl
     looked = np.linspace(0, len(session.images) - 1, _LOOKED_AT).astype(int)
     for n in looked:
         image = spoil(session, kind, strength, n)
-        faces = detector.detect(image)
+        faces = detector.detect(toned(image))
         if faces:
             face = as_face(max(faces, key=lambda f: f.box.area))
             chip = engine.embedder.chip(image, face.landmarks)

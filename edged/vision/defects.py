@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BURNT_LEVEL = 250
 _BURNT_SHARE = 0.35
 _LEAST_VISIBLE = 0.85
-_EDGE = 0.02  # of the face's width: nearer to the frame's edge it may go on beyond
+_EDGE = 0.15  # of the face's width: nearer to the frame's edge it may go on beyond
 _GLARE = 5.0  # times the face's level: light around it that softens whatever is before it
 
 
