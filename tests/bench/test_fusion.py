@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
-from edged.bench.bursts import LEVELS, burst
+from edged.bench.bursts import LEVELS, burst, frame
 from edged.bench.fusion import (
     FUSED,
     RULES,
@@ -22,7 +24,15 @@ from edged.bench.fusion import (
     threshold_at,
     unit,
 )
+from edged.camera.images import read_image
 from edged.vision.evidence import CORRELATION, Evidence
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edged.decision.policy import Policy
+    from edged.gallery.people import Enrolment
+    from edged.service.engine import Engine
 
 SIZE = 64
 
@@ -174,3 +184,47 @@ def test_a_margin_keeps_a_lookalike_out_and_misses_their_twin_too(crowd: Crowd) 
     assert [row["margin"] for row in told] == [0.0, 0.02, 0.03, 0.06, 0.1]
     misses = [row["fnir"] for row in told]
     assert misses == sorted(misses)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_on_degraded_frames_of_a_webcam_fusing_misses_half_of_what_the_best_frame_does(
+    engine: Engine, policy: Policy, data_dir: Path, distractors: list[Enrolment]
+) -> None:
+    """Enrolled from one day, shown on another, at the door's own threshold."""
+    random, missed = np.random.default_rng(7), {SINGLE: 0, FUSED: 0}
+    gallery = np.stack([one.embedding for one in distractors])
+    threshold = policy.thresholds(len(gallery) + 1).grant
+    live = data_dir / "webcam-dev" / "live"
+    shown = 0
+    for person in ("person01", "person04", "person05", "person06"):
+        days = [_chips(engine, day) for day in sorted((live / person).iterdir())]
+        for enrolled in days:
+            views = [engine.embedder.embed(chip).embedding for chip in enrolled[:11:5]]
+            template = unit(np.sum(views, axis=0))
+            for other in days:
+                if other is enrolled:
+                    continue
+                seen = [
+                    engine.embedder.embed(frame(chip, LEVELS["mild"], random)) for chip in other
+                ]
+                whole = len(seen) // 5 * 5
+                bursts = Bursts(
+                    np.stack([view.embedding for view in seen[:whole]]).reshape(-1, 5, 192),
+                    np.array([view.log_variance for view in seen[:whole]]).reshape(-1, 5),
+                    np.array([view.quality for view in seen[:whole]]).reshape(-1, 5),
+                )
+                usable = bursts.quality >= policy.minimum_quality
+                decided = usable.any(1)
+                shown += int(decided.sum())
+                for rule in missed:
+                    probes = fuse(rule, bursts, usable)
+                    best = np.maximum(threshold, (probes @ gallery.T).max(1))
+                    missed[rule] += int((decided & (probes @ template < best)).sum())
+    assert shown > 200
+    assert missed[SINGLE] >= 10
+    assert missed[FUSED] <= missed[SINGLE] / 2
+
+
+def _chips(engine: Engine, day: Path) -> list[np.ndarray]:
+    return [engine.extract(read_image(path)).chip for path in sorted(day.glob("*.jpg"))]
