@@ -22,7 +22,7 @@ class Attempt:
 
     Attributes:
         views: usable ones in the evidence that is being gathered.
-        independent: of these, the ones that did not follow at once.
+        independent: how often since then it could be trusted, not counting what followed at once.
         stuck_since_s: since when there has been no evidence that can be trusted.
         rests_until_s: until then the person is told to try again, and nothing is gathered.
         ended: it was decided, or its end was told.
@@ -34,7 +34,7 @@ class Attempt:
     frames: int = 0
     views: int = 0
     independent: int = 0
-    first_view_s: float = 0.0
+    first_trusted_s: float = 0.0
     counted_s: float = float("-inf")
     best_quality: float | None = None
     fused_quality: float | None = None
@@ -55,12 +55,14 @@ class Attempt:
         if quality is not None and 0 <= quality <= 1:
             self.best_quality = max(quality, self.best_quality or 0.0)
 
-    def gather(self, now_s: float, fused: FusedMatch) -> None:
-        """Count a usable view."""
-        if self.views == 0:
-            self.first_view_s = now_s
+    def gather(self, now_s: float, fused: FusedMatch, *, trusted: bool) -> None:
+        """Count a usable view; towards a refusal only what can be `trusted`."""
         self.views += 1
         self.fused_quality = fused.quality if 0 <= fused.quality <= 1 else None
+        if not trusted:
+            return
+        if self.independent == 0:
+            self.first_trusted_s, self.counted_s = now_s, float("-inf")
         if now_s - self.counted_s >= _INDEPENDENT_S:
             self.independent += 1
             self.counted_s = now_s
@@ -81,9 +83,9 @@ class Attempt:
 
     def progress(self, now_s: float, policy: Policy) -> float:
         """How far the evidence has come towards a refusal, 0-1."""
-        if self.views == 0:
+        if self.independent == 0:
             return 0.0
-        waited = (now_s - self.first_view_s) / policy.denial_after_s
+        waited = (now_s - self.first_trusted_s) / policy.denial_after_s
         return min(1.0, max(waited, self.independent / policy.denial_frames))
 
     def outcome(

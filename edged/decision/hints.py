@@ -68,7 +68,7 @@ class HintLog:
         """Take in one frame: what is shown from now on, and how good the view was."""
         if not isfinite(t_s):
             return
-        self._recent.append((t_s, quality if quality is not None and isfinite(quality) else 0.0))
+        self._recent.append((t_s, quality if quality is not None and 0 <= quality <= 1 else 0.0))
         if 0 < t_s - self._followed_s <= _AFTER_S:
             self._follow(t_s)
         if shown is self._shown:

@@ -217,13 +217,14 @@ class Presentation:
         return several or not BLOCKING.isdisjoint(observation.defects)
 
     def _weigh(self, attempt: Attempt, observation: Observation, fused: FusedMatch) -> Step:
-        attempt.gather(self._now_s, fused)
         policy, match = self._policy, fused.match
+        trusted = policy.minimum_quality <= fused.quality <= 1
+        attempt.gather(self._now_s, fused, trusted=trusted)
         if fused.views > attempt.views:  # some are of before this attempt, of whoever it was
             attempt.restart()
             return self._guide(attempt, observation)
-        if not policy.minimum_quality <= fused.quality <= 1:
-            return self._guide(attempt, observation)
+        if not trusted:
+            return self._held_back(attempt, observation)
         attempt.stuck_since_s = self._now_s
         if fused.views < policy.evidence_frames:
             return self._show(attempt, ())
@@ -241,6 +242,17 @@ class Presentation:
             return self._decide(attempt, _DOUBTFUL[policy.doubtful], reason, match, best.person_id)
         reason = "not_enrolled" if match.people else "gallery_empty"
         return self._decide(attempt, Kind.DENIED, reason, match, None)
+
+    def _held_back(self, attempt: Attempt, observation: Observation) -> Step:
+        """The evidence cannot be trusted. What was gathered for long while nothing was to be
+        seen must not outweigh a view that can be trusted alone."""
+        policy, now_s = self._policy, self._now_s
+        stuck = now_s - attempt.stuck_since_s >= policy.retake_after_s
+        step = self._guide(attempt, observation)
+        if stuck and (observation.quality or 0.0) >= policy.minimum_quality:
+            attempt.restart()
+            attempt.stuck_since_s = now_s
+        return step
 
     def _clear(self, match: Match) -> bool:
         """Whether the best candidate, a cosine like the second, is far enough ahead of it."""

@@ -126,3 +126,12 @@ def test_whatever_comes_the_log_stays_small_and_its_numbers_are_numbers(
         assert 0 <= hint.before <= 1
         assert 0 <= hint.noise <= 0.5 + 1e-9
         assert hint.best_after is None or 0 <= hint.best_after <= 1 + 1e-9
+
+
+@pytest.mark.parametrize("quality", [1e308, -1e308, 1.5, -0.1])
+def test_a_quality_that_is_none_counts_as_none(quality: float) -> None:
+    log = HintLog(0.0)
+    for n in range(10):
+        log.update(n / 15, Instruction.HOLD_STILL if n > 4 else None, quality)
+    (hint,) = log.hints
+    assert (hint.before, hint.best_after) == (0.0, 0.0)

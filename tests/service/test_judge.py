@@ -172,3 +172,22 @@ def test_whoever_is_held_is_not_served() -> None:
     bench.it.hold(bench.frame * FRAME_S, "ann")
     assert not bench.it.wants_evidence
     assert {step.phase for step in bench.see(ANN, 30)} == {Phase.HELD}
+
+
+def test_poor_views_of_half_a_minute_do_not_outweigh_the_good_ones_after_them() -> None:
+    bench = Bench(view_quality=0.2, minimum_quality=0.5)
+    for seed in range(450):
+        bench.see(unit(100 + seed), quality=0.27, doubt=1.0)
+    (outcome,) = outcomes(bench.see(ANN, 5, quality=0.62, doubt=-0.5))
+    assert (outcome.kind, outcome.person_id, outcome.frames) == (Kind.GRANTED, "ann", 3)
+
+
+def test_views_that_cannot_be_trusted_are_no_grounds_to_refuse() -> None:
+    bench = Bench(view_quality=0.2, minimum_quality=0.5)
+    for seed in range(30):
+        bench.see(unit(100 + seed), quality=0.27, doubt=1.0)
+    steps = bench.see(STRANGER, 30)
+    refused = next(n for n, step in enumerate(steps) if step.outcome)
+    assert outcomes(steps)[0].kind is Kind.DENIED
+    assert refused >= 9
+    assert steps[0].progress <= 0.1
