@@ -70,6 +70,7 @@ class Vision:
         self._seen: _Person | None = None
         self._tracker = Tracker(limits.near_face_px)
         self._since_detection = 0
+        self._spread = False
 
     def observe(self, frame: Frame, *, embed: bool, done: bool = False) -> Observation:
         """What the frame shows.
@@ -87,7 +88,7 @@ class Vision:
         """
         image = frame.image
         self._tracker.tick(frame.t_s)
-        self._find(toned(image))
+        self._find(toned(image) if self._spread else image)
         height, width = image.shape[:2]
         track = self._tracker.served(width, height, done=done)
         if track is None:
@@ -169,7 +170,11 @@ class Vision:
             if self._tracker.follow(face):
                 return
         self._since_detection = 0
-        self._tracker.associate(self._detector.detect(image))
+        found = self._detector.detect(image)
+        if not found:
+            # next time the other way: a dark face before a bright wall is lost by spreading
+            self._spread = not self._spread
+        self._tracker.associate(found)
 
 
 def as_face(detection: Detection) -> Face:
