@@ -47,7 +47,9 @@ def test_a_frame_of_any_shape_is_taken(shape: tuple[int, int]) -> None:
 def test_who_stands_in_the_dark_is_seen_and_asked_for_light(engine: Engine) -> None:
     vision = engine.vision()
     frames = [Frame(lobby(0.03, n=n), n / 15, n) for n in range(8)]
-    seen = [vision.observe(frame, embed=True) for frame in frames][1:]  # seen from the second on
+    every = [vision.observe(frame, embed=True) for frame in frames]
+    seen = [one for one in every if one.face is not None]
+    assert len(seen) >= len(every) - 1  # one frame, to find that its light must be spread
     assert all(Defect.TOO_DARK in one.defects for one in seen)
     assert all(max(one.gains) == one.gains[one.defects.index(Defect.TOO_DARK)] for one in seen)
     assert max(one.quality or 0 for one in seen) < 0.4
