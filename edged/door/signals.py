@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 _RETRY_S = 2.0
+_CLOSE_S = 2.0
 
 
 class _Lamp:
@@ -72,8 +73,8 @@ class Signals:
 
     Args:
         settings: the table.
-        on_fault: called from the thread with the reason when a lamp fails, and with None when
-            all obey again.
+        on_fault: called from the thread with the reason when a lamp fails or the reason is
+            another, and with None when all obey again.
     """
 
     def __init__(
@@ -114,13 +115,15 @@ class Signals:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """All off; safe without `open` and twice."""
+        """All off, within seconds; safe without `open` and twice."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         thread, self._thread = self._thread, None
         if thread is not None and thread is not threading.current_thread():
-            thread.join()
+            thread.join(_CLOSE_S)
+            if thread.is_alive():  # the door, which is closed after this, does not wait for it
+                log.error("a lamp holds up the lamps' thread; left behind")
 
     @property
     def fault(self) -> str | None:
@@ -165,14 +168,13 @@ class Signals:
         return min(waits_s, default=None)
 
     def _tell(self, fault: str | None) -> None:
-        """Once when lost, once when back."""
-        news = (fault is None) != (self._told is None)
-        self._told = fault
-        if not news:
+        """Said once when lost and once when back; the reason is always the newest."""
+        before, self._told = self._told, fault
+        if fault == before:
             return
         if fault is None:
             log.warning("the lamps work again")
-        else:
+        elif before is None:
             log.error("lamps: %s", fault)
         self._on_fault(fault)
 

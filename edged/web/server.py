@@ -16,11 +16,14 @@ if TYPE_CHECKING:
 
 CONNECTIONS = 64
 SILENT_S = 5.0
+UNREAD_S = 30.0
 _GRACE_S = 2
 
 
 class Connection(H11Protocol):
-    """So many at once; and whoever connects says what it wants."""
+    """So many at once; whoever connects says what it wants, and takes what it is given."""
+
+    _unread: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -28,6 +31,15 @@ class Connection(H11Protocol):
             transport.abort()
         else:
             self.loop.call_later(SILENT_S, self._drop_if_silent)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(UNREAD_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
 
     def _drop_if_silent(self) -> None:
         if self.cycle is None:

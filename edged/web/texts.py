@@ -27,6 +27,7 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "phases": PHASES,
     "instructions": tuple(code.value for code in Instruction),
 }
+_HALF = re.compile("[\ud800-\udfff]")  # can be escaped in YAML, and sent to nobody
 _HOLES = {"views": "{views}", "welcome": "{name}"}
 
 
@@ -106,7 +107,7 @@ def _read(path: Path) -> dict[str, Any]:
         languages = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes text alone
     except OSError as fault:
         raise ScreenError(f"{path}: unreadable ({fault.strerror})") from fault
-    except (UnicodeDecodeError, yaml.YAMLError) as fault:
+    except (ValueError, OverflowError, yaml.YAMLError) as fault:  # "\\U99999999" is no letter
         why = " ".join(str(fault).split())
         raise ScreenError(f"{path}: unreadable ({why})") from fault
     if not isinstance(languages, dict):
@@ -120,6 +121,8 @@ def _refuse_bombs(path: Path, text: str) -> None:
     for number, event in enumerate(yaml.parse(text, Loader=yaml.BaseLoader)):
         if isinstance(event, yaml.AliasEvent):
             raise ScreenError(f"{path}: aliases (*name) are not allowed; write the text out")
+        if isinstance(event, yaml.ScalarEvent) and _HALF.search(event.value):
+            raise ScreenError(f"{path}: half a character (\\uD800 to \\uDFFF); write it as it is")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import threading
 import time
 from math import inf
@@ -188,6 +189,22 @@ def test_close_turns_everything_off_and_lets_go(signals: Signals, board: Board) 
     assert not any(thread.name == "signals" for thread in threading.enumerate())
 
 
+def test_a_lamp_that_hangs_does_not_hold_up_the_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The door is closed after the lamps."""
+    monkeypatch.setattr("edged.door.signals._CLOSE_S", 0.1)
+    record = tmp_path / "pipe"
+    os.mkfifo(record)  # whoever opens it waits for a reader
+    signals = Signals(settings(driver="simulated", record=record))
+    signals.open()
+    signals.close()
+    assert "left behind" in caplog.text
+    with record.open("rb") as reader:
+        until(lambda: not any(thread.name == "signals" for thread in threading.enumerate()))
+        assert b'"on"' not in reader.read()
+
+
 def test_close_without_open_and_open_again_are_safe(board: Board) -> None:
     signals = Signals(settings())
     signals.close()
@@ -234,6 +251,21 @@ def test_a_lamp_that_fails_is_told_once_and_tried_again_and_told_when_back(
     assert faults[1:] == [None]
     assert lit(board) == {"white"}
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+def test_the_reason_is_the_one_of_now(
+    board: Board, faults: list[str | None], caplog: pytest.LogCaptureFixture
+) -> None:
+    signals = Signals(settings(), faults.append)
+    board.line_failure = OSError(errno.EBUSY, "Device or resource busy")
+    signals._drive("idle", 0.0, 0.0)
+    board.line_failure = None
+    board.write_failure = OSError(errno.EIO, "Input/output error")
+    signals._drive("idle", 3.0, 0.0)
+    assert "is busy" in str(faults[0])
+    assert "does not obey" in str(faults[1])
+    assert "is busy" not in str(faults[1])
+    assert len(caplog.records) == 1
 
 
 def test_a_lamp_that_is_tried_again_gives_the_hardware_time(board: Board) -> None:

@@ -188,6 +188,10 @@ MERGE_BOMB = b"a: &a {x: y}\n" + b"".join(
         (b"{" * 100_000, "nested too deeply"),
         (b"- " * 100_000, "nested too deeply"),
         (b"en:\n" + b"  - x\n" * 30_000, "too many values"),
+        (b'en: {title: "\\U00110000"}', "unreadable"),
+        (b'en: {title: "\\UFFFFFFFF"}', "unreadable"),
+        (b'en: {title: "\\uD83D"}', "half a character"),
+        (b'"\\uD83D": {title: x}', "half a character"),
         (b"en: " + b"x" * 300_000, "larger than"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from edged.web.installer.login import Door
 
 SEATS = 4
+_NUMBER = re.compile(r"[0-9]{1,12}")
 _HOSTS = ["127.0.0.1", "localhost"]
 _JPEG = (cv2.IMWRITE_JPEG_QUALITY, 80)
 
@@ -50,7 +52,7 @@ def make_app(desk: Desk, feed: Feed, facts: page.Facts, door: Door | None) -> St
     routes = [
         Route("/", pages.home, methods=["GET"]),
         Route("/stay", pages.stay, methods=["GET"]),
-        Route("/face/{number:int}", pages.face, methods=["GET"]),
+        Route("/face/{number}", pages.face, methods=["GET"]),
         Route("/events", _Events(feed, door), methods=["GET"]),
     ]
     if door is not None:
@@ -100,7 +102,8 @@ class _Pages:
     async def face(self, request: Request) -> Response:
         if refusal := _outside(self._door, request):
             return refusal
-        image = self._desk.face(request.path_params["number"])
+        number = request.path_params["number"]
+        image = self._desk.face(int(number)) if _NUMBER.fullmatch(number) else None
         if image is None:
             return PlainTextResponse("no such picture\n", 404)
         return Response(bytes(cv2.imencode(".jpg", image, _JPEG)[1]), media_type="image/jpeg")

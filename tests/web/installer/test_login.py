@@ -6,7 +6,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -237,6 +237,17 @@ def test_the_terminal_answers_others_while_a_password_is_looked_at(client: Clien
         assert Client(client.port).ask("GET", "").status == 200
     guess.join()
     assert answered == [403]
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "-1", "1e3", "٣", "0x1", "1;2"])
+def test_a_number_that_is_none_is_refused_without_noise(
+    client: Client, number: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    where = f"face/{quote(number)}"
+    assert client.ask("GET", where).status == 401
+    client.login()
+    assert client.ask("GET", where).status == 404
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
 def test_few_sessions_are_kept(clock: Clock) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pytest
 
 from edged.errors import InstallerError
+from edged.testing.builders import observation
+from edged.web.installer.app import SEATS
 from edged.web.installer.ear import Ear
-from tests.web.installer.conftest import Client
+from tests.wait import until
+from tests.web.installer.conftest import Client, frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +70,29 @@ def test_it_is_for_owner_and_group_and_goes_with_the_daemon(
     assert not path.exists()
     page.open()
     assert path.exists()
+
+
+def test_who_never_reads_does_not_keep_a_seat(
+    make_page: Callable[..., InstallerPage], path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TCP gives up on such a peer; a unix socket, with a sleeping laptop behind it, never does."""
+    monkeypatch.setattr("edged.web.server.UNREAD_S", 0.2)
+    page = make_page(path, images=True)
+    client = Client(8481, path=path)
+    seated = [client.open("GET", "events") for _ in range(SEATS)]
+    assert {one.status for one in seated} == {200}
+
+    assert client.ask("GET", "events").status == 503
+    frames = count()
+
+    def served() -> bool:
+        page.look(frame(next(frames)), observation(0.0))  # its picture fills the pipe
+        return client.open("GET", "events").status == 200
+
+    until(served)
+    for one in seated:
+        one.close()
+    client.close()
 
 
 def test_what_a_killed_daemon_left_is_replaced(path: Path) -> None:
