@@ -9,11 +9,13 @@ from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load_parts, problem_at
 from edged.door.table import make_door
-from edged.errors import BundleError, ConfigError, EdgedError, ScreenError
+from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
+from edged.history.store import History, beside
 from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
+from edged.recording.file import RecordingFile
 from edged.service.engine import Engine
 from edged.service.policy import make_policy
 from edged.service.risk import risk_table
@@ -24,6 +26,7 @@ from edged.web.texts import load_texts
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from pathlib import Path
 
     from edged.bundle.manifest import Recogniser
@@ -130,12 +133,18 @@ class _Checks:
     def __init__(self, file: Path, problems: list[str]) -> None:
         self._file = file
         self.problems = list(problems)
+        self._failed: set[str] = set()
+
+    def failed(self, *settings: str) -> bool:
+        """Whether any of these was complained of."""
+        return not self._failed.isdisjoint(settings)
 
     def of(self, setting: str, check: Any) -> Any:
         """The check's result, or None after a complaint."""
         try:
             return check()
         except EdgedError as fault:
+            self._failed.add(setting)
             text = "; ".join(str(fault).splitlines())
             self.problems.append(problem_at(self._file, setting, text))
             return None
@@ -151,11 +160,41 @@ def _check_mqtt(checks: _Checks, settings: Mqtt) -> None:
 
 
 def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
+    """The encrypted files, each of its own; what a wrong key would make is not made."""
+    files: dict[str, tuple[Path, Callable[[], None]]] = {}
     if "gallery" in parts:
-        checks.of("gallery.path", lambda: _open(Gallery(parts["gallery"].path, key)))
+        path = parts["gallery"].path
+        files["gallery.path"] = path, lambda: _open(Gallery(path, key))
     if "events" in parts:
         events = parts["events"]
-        checks.of("events.path", lambda: _open(Outbox(events.path, key, events.capacity)))
+        files["events.path"] = events.path, lambda: _open(Outbox(events.path, key, events.capacity))
+    if "events" in parts and "history" in parts:
+        kept = parts["history"].path or beside(events.path)
+        files["history.path"] = kept, lambda: _open(History(kept, key, 1))
+    if parts.get("recording") is not None:
+        recording = parts["recording"].path
+        files["recording.path"] = recording, lambda: _open_recording(RecordingFile(recording, key))
+    owners: dict[Path, str] = {}
+    for setting, (place, check) in files.items():
+        owner = owners.setdefault(place.resolve(), setting)
+        if owner != setting:
+            checks.of(setting, lambda owner=owner: _taken(owner))
+        elif setting in _BY_KEY or not checks.failed(*_BY_KEY):
+            checks.of(setting, check)
+
+
+_BY_KEY = ("gallery.path", "events.path")
+
+
+def _taken(owner: str) -> None:
+    raise StorageError(f"is the file of {owner} already; give each a file of its own")
+
+
+def _open_recording(file: RecordingFile) -> None:
+    try:
+        file.open(make=True)
+    finally:
+        file.close()
 
 
 def _open_engine(engine: Engine) -> Recogniser:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from edged.config.schema import Model, Vision
 
 
+_MOST_DIGITS = 10
+
+
 class BadUsage(EdgedError):
     """The command line asks for what cannot be."""
 
@@ -109,7 +112,7 @@ def person_id(text: str) -> str:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1 as an argument."""
-    if not text.isdecimal() or int(text) < 1:
+    """A whole number from 1 as an argument, of at most ten digits."""
+    if not text.isdecimal() or len(text) > _MOST_DIGITS or int(text) < 1:
         raise argparse.ArgumentTypeError("expected a whole number from 1")
     return int(text)

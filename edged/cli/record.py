@@ -19,6 +19,7 @@ from edged.vault.keys import load_key
 if TYPE_CHECKING:
     from edged.cli.output import Output
 
+_LONGEST_S = 365 * 86_400.0
 _UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
 
@@ -39,9 +40,10 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def _duration(text: str) -> float:
     found = re.fullmatch(r"(\d{1,7}(?:\.\d+)?)([smhd])", text)
-    if not found or not float(found[1]):
+    seconds = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
+    if not 0 < seconds <= _LONGEST_S:
         raise argparse.ArgumentTypeError("expected a time such as 90s, 30m, 8h or 2d")
-    return float(found[1]) * _UNITS_S[found[2]]
+    return seconds
 
 
 def run(args: argparse.Namespace, output: Output) -> int:
@@ -53,7 +55,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     file = RecordingFile(path, load_key(config.key))
     try:
         file.open(make=True)  # what cannot be written is said before anybody comes
-        before = file.contents()
+        before = file.last_visit()
         log_to_stderr(config, as_json=output.as_json)
         daemon = Daemon(config)
         timer = threading.Timer(args.for_s or 0.0, daemon.stop)
@@ -64,17 +66,16 @@ def run(args: argparse.Namespace, output: Output) -> int:
             code = daemon.run()
         finally:
             timer.cancel()
-        after = file.contents()
+        new, after = file.contents(before), file.contents()
     finally:
         file.close()
-    visits, frames = after.visits - before.visits, after.frames - before.frames
     told = {
         "file": str(path),
-        "visits": visits,
-        "frames": frames,
+        "visits": new.visits,
+        "frames": new.frames,
         "people": after.people,
         "bytes": after.bytes,
     }
     size = f"{after.people} people and {after.bytes / 1e6:.1f} MB in all"
-    output.result(told, [f"{path}: {visits} visits, {frames} frames; {size}"])
+    output.result(told, [f"{path}: {new.visits} visits, {new.frames} frames; {size}"])
     return code

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from edged.cli.output import BadUsage, add_config, add_json, positive
-from edged.config.load import load
+from edged.config.load import NOT_A_VALUE, load
 from edged.config.schema import Decision
 from edged.errors import GalleryError
 from edged.gallery.store import Gallery
@@ -76,7 +76,7 @@ def _setting(text: str) -> tuple[str, Any]:
         raise argparse.ArgumentTypeError(f"no setting decision.{key}; known: {known}")
     try:
         return key, yaml.safe_load(value)
-    except yaml.YAMLError as fault:
+    except (yaml.YAMLError, *NOT_A_VALUE) as fault:
         raise argparse.ArgumentTypeError(f"{value!r} is no value of YAML") from fault
 
 

@@ -19,7 +19,7 @@ _NAMES_OR_PATHS = ("bundle", "detector", "source")
 _DEEPEST = 20
 _MOST_VALUES = 20_000
 # What PyYAML raises on a tag that its value belies, such as ``!!timestamp x``.
-_NOT_A_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+NOT_A_VALUE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 Path_ = tuple[str | int, ...]
 T = TypeVar("T", bound=BaseModel)
 
@@ -68,7 +68,7 @@ class _Document:
             return [self._build(item, (*path, i), depth + 1) for i, item in enumerate(node.value)]
         try:
             return yaml.SafeLoader("").construct_object(node)
-        except (yaml.YAMLError, *_NOT_A_VALUE) as fault:
+        except (yaml.YAMLError, *NOT_A_VALUE) as fault:
             self.problem(path, f"not a usable value: {fault}")
             return None
 

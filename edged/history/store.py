@@ -27,6 +27,7 @@ MOST_WAITING = 1000
 MOST_KEPT = 1_000_000
 DAY_S = 86_400.0
 
+_PATIENCE_S = 0.1  # whoever writes it also feeds the watchdog, and tries again
 _LATEST_S = 4e9  # no clock of a terminal at work is past the year 2096
 _SCHEMA = (
     """
@@ -96,7 +97,12 @@ class Kept:
 
 def history_path(config: Config) -> Path:
     """Where this terminal keeps it: beside the events, unless the configuration says where."""
-    return config.history.path or config.events.path.with_name("history.db")
+    return config.history.path or beside(config.events.path)
+
+
+def beside(events: Path) -> Path:
+    """Where it is, unless somebody says where."""
+    return events.with_name("history.db")
 
 
 class History:
@@ -112,7 +118,7 @@ class History:
     """
 
     def __init__(self, path: Path, key: Secret, keep_days: int, zone: tzinfo | None = None) -> None:
-        self._database = Database(path, key, "history", _SCHEMA)
+        self._database = Database(path, key, "history", _SCHEMA, _PATIENCE_S)
         self._keep_s = keep_days * DAY_S
         self._zone = zone
         self._waiting: deque[tuple[Summary, float]] = deque(maxlen=MOST_WAITING)

@@ -235,12 +235,23 @@ class RecordingFile:
                 "(SELECT 1 FROM candidates WHERE person = people.number)"
             )
 
-    def contents(self) -> Contents:
-        """How much there is."""
+    def last_visit(self) -> int:
+        """The number of the latest visit that there ever was; 0 before the first."""
+        with self._database.snapshot() as connection:
+            row = connection.execute(
+                "SELECT seq FROM sqlite_sequence WHERE name = 'visits'"
+            ).fetchone()
+        return int(row[0]) if row is not None else 0
+
+    def contents(self, after: int = 0) -> Contents:
+        """How much there is; of visits and frames only what came after a visit."""
         with self._database.snapshot() as connection:
             one = connection.execute(
-                "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM visits), "
-                "(SELECT coalesce(sum(frames), 0) FROM pieces), (SELECT count(*) FROM people)"
+                "SELECT (SELECT count(*) FROM sessions), "
+                "(SELECT count(*) FROM visits WHERE number > ?), "
+                "(SELECT coalesce(sum(frames), 0) FROM pieces WHERE visit > ?), "
+                "(SELECT count(*) FROM people)",
+                (after, after),
             ).fetchone()
         sessions, visits, frames, people = map(int, one)
         return Contents(sessions, visits, frames, people, self._bytes())

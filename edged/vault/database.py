@@ -35,12 +35,21 @@ class Database:
         key: the terminal's key, of which only a derived one opens this file.
         purpose: names the derived key, so that no two kinds of files share one.
         schema: SQL scripts; the n-th brings version n to n + 1. Only ever append.
+        patience_s: how long a call waits for another process that holds the file.
     """
 
-    def __init__(self, path: Path, key: Secret, purpose: str, schema: Sequence[str]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        key: Secret,
+        purpose: str,
+        schema: Sequence[str],
+        patience_s: float = _BUSY_S,
+    ) -> None:
         self.path = path
         self._key = derive(key, purpose)
         self._schema = schema
+        self._patience_s = patience_s
         self._lock = threading.RLock()
         self._connection: Connection | None = None
 
@@ -164,7 +173,7 @@ class Database:
             connection = dbapi2.connect(
                 f"file:{quote(str(path))}?mode={mode}",
                 uri=True,
-                timeout=_BUSY_S,
+                timeout=self._patience_s,
                 isolation_level=None,  # transactions begin where we say so
                 check_same_thread=False,  # the lock sees to it
             )

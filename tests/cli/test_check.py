@@ -202,3 +202,29 @@ def test_signing_keys_are_read_by_check(edged, site):
     commands = {"keys": [{"id": "a", "roles": ["operator"], "public_key": KEY_PEM}]}
     site.configure(mqtt={"host": "127.0.0.1", "port": free_port(), "commands": commands})
     assert edged("check", "-c", site.config).code == 0
+
+
+@pytest.mark.parametrize("setting", ["events", "history", "recording"])
+def test_two_parts_that_share_a_file_are_told(edged, site, setting):
+    site.configure(**{setting: {"path": "gallery.db"}})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    (line,) = ran.err.splitlines()
+    assert f": {setting}.path: is the file of gallery.path already" in line
+
+
+def test_a_history_and_a_recording_that_cannot_be_kept_are_told(edged, site):
+    site.gallery.with_name("kept.rec").write_text("hello")
+    site.configure(history={"path": "/proc/none/history.db"}, recording={"path": "kept.rec"})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    told = [line.split(": ")[1] for line in ran.err.splitlines()]
+    assert told == ["history.path", "recording.path"]
+
+
+def test_a_wrong_key_makes_neither_a_history_nor_a_recording(edged, site):
+    site.key.write_text(secrets.token_hex(32))
+    site.configure(history={"path": "own.db"}, recording={"path": "kept.rec"})
+    assert edged("check", "-c", site.config).code == 2
+    assert not site.gallery.with_name("own.db").exists()
+    assert not site.gallery.with_name("kept.rec").exists()

@@ -97,3 +97,10 @@ def test_a_damaged_file_is_told(site: Site, edged: Callable[..., Ran]) -> None:
     ran = edged("hints", "-c", site.config)
     assert ran.code != 0
     assert "history.db" in ran.err
+
+
+def test_a_number_of_days_beyond_all_measure_is_refused(
+    site: Site, edged: Callable[..., Ran]
+) -> None:
+    ran = edged("hints", "-c", site.config, "--days", "9" * 400)
+    assert (ran.code, "expected a whole number from 1" in ran.err) == (2, True)

@@ -10,7 +10,10 @@ import sys
 import cv2
 import pytest
 
+from edged.config.load import load
 from edged.demo import scenes
+from edged.recording.file import RecordingFile
+from edged.vault.keys import load_key
 from tests.cli.conftest import PORTRAIT, Ran, Site
 
 
@@ -74,6 +77,16 @@ def test_recording_tells_what_was_written(recorded):
     assert 50 <= recorded.told["frames"] <= 74
     assert recorded.told["bytes"] < 400_000
     assert "on" in recorded.door_record
+
+
+def test_what_is_added_to_a_file_is_told_although_older_visits_leave_it(recorded, day):
+    file = RecordingFile(day, load_key(load(recorded.config).key))
+    file.open(make=False)
+    with file._database.transaction() as connection:
+        connection.execute("UPDATE visits SET started = started - 30 * 86400")
+    file.close()
+    ran = edged_in_process("record", day, "-c", recorded.config, "--json")
+    assert (ran.json["visits"], ran.json["frames"]) == (2, pytest.approx(62, abs=12))
 
 
 def test_a_day_comes_out_as_recorded(edged, recorded, day):
@@ -158,8 +171,10 @@ def test_files_that_are_no_recording_are_told(edged, recorded, tmp_path, day):
         (("--set", "evidence_frames=1"), "expected decision.KEY=VALUE"),
         (("--set", "decision.evidence_frames"), "expected decision.KEY=VALUE"),
         (("--set", "decision.evidence_frames=["), "is no value of YAML"),
+        (("--set", "decision.similarity=!!timestamp x"), "is no value of YAML"),
         (("--set", "decision.evidence_frames=many"), "decision.evidence_frames"),
         (("--people", "0"), "expected a whole number from 1"),
+        (("--people", "9" * 400), "expected a whole number from 1"),
         (("--profile", "lax"), "invalid choice"),
         (("--from", "yesterday"), "expected a time such as"),
         (("--from", "2026-01-02", "--to", "2026-01-01"), "--from must be before --to"),
@@ -171,7 +186,7 @@ def test_what_cannot_be_is_refused(edged, recorded, day, argv, problem):
     assert problem in ran.err
 
 
-@pytest.mark.parametrize("time", ["8", "h", "0h", "-1h", "1w", "1e9s"])
+@pytest.mark.parametrize("time", ["8", "h", "0h", "-1h", "1w", "1e9s", "9999999d"])
 def test_a_duration_that_is_none_is_refused(edged, recorded, time):
     ran = edged("record", "x.rec", "-c", recorded.config, f"--for={time}")
     assert ran.code == 2

@@ -278,3 +278,17 @@ def test_it_lies_beside_the_events_unless_the_configuration_says_where() -> None
     assert str(history_path(parse(MINIMAL))) == "/var/lib/edged/history.db"
     elsewhere = parse(MINIMAL + "history: {path: /srv/h.db}\n")
     assert str(history_path(elsewhere)) == "/srv/h.db"
+
+
+def test_a_file_that_another_process_holds_keeps_nobody_waiting(tmp_path: Path) -> None:
+    history, other = (History(tmp_path / "history.db", KEY, 90, BERLIN) for _ in range(2))
+    history.open()
+    other.open()
+    with history._database.snapshot() as connection:
+        assert connection.execute("PRAGMA busy_timeout").fetchone()[0] <= 200  # ms
+    history.note(summary(), NOON)
+    with other._database.transaction(), pytest.raises(StorageError, match="held by another"):
+        history.flush()
+    assert history.flush() == 1
+    history.close()
+    other.close()
