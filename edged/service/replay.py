@@ -163,7 +163,7 @@ class Replay:
     Attributes:
         touched: visits with somebody in them who was removed from the recording since.
         lost_frames: that the disk was too slow for.
-        cut_visits: that begin in the middle, because what was before was removed.
+        cut_visits: that begin in the middle: what was before was removed, or is not asked for.
     """
 
     recorded: list[Decided] = field(default_factory=list)

@@ -184,7 +184,7 @@ def lines(told: dict[str, Any]) -> Iterable[str]:
     if about["lost_frames"]:
         yield f"{about['lost_frames']} frames are missing: the disk was too slow"
     if about["cut_visits"]:
-        yield f"{about['cut_visits']} visits left out: their beginning was removed"
+        yield f"{about['cut_visits']} visits left out: their beginning is not among these"
     apart = f" ({agreed['not_compared']} of people removed since)" if agreed["not_compared"] else ""
     comparable = agreed["outcomes"] - agreed["not_compared"]
     yield f"as recorded: {agreed['same']} of {comparable}{apart}"
