@@ -63,4 +63,4 @@ def test_who_is_far_or_in_the_dark_is_told_so_within_half_a_second_and_then_gran
         if kind == "none":
             assert not tally.said
         else:
-            assert tally.right >= 0.85 * tally.asked, (kind, name, tally)
+            assert tally.right >= tally.asked - 1, (kind, name, tally)  # one may be borderline
