@@ -11,6 +11,7 @@ from edged.cli.output import BadUsage, add_config, add_json
 from edged.config.load import load
 from edged.config.schema import SIGNAL_STATES
 from edged.door.signals import Signals
+from edged.door.table import make_door
 from edged.errors import DoorError
 
 if TYPE_CHECKING:
@@ -31,13 +32,18 @@ def add(command: argparse.ArgumentParser) -> None:
 
 
 def test(args: argparse.Namespace, output: Output) -> int:
-    """Show each state of the table for a while; the door is not touched."""
-    settings = load(args.config).signals
+    """Show each state of the table for a while; the door stays at rest."""
+    config = load(args.config)
+    settings = config.signals
     if settings is None:
         raise BadUsage(f"{args.config} has no signals; docs/signals.md shows how to add them")
     signals = Signals(settings)
+    # Held at rest, the door's relay cannot be a lamp, whatever its line is called there.
+    door = make_door(config.door) if config.door.driver == "gpio" else None
     shown: dict[str, dict[str, str]] = {}
     try:
+        if door is not None:
+            door.open()
         signals.open()
         for state in (state for state in SIGNAL_STATES if state in settings.states):
             table = {name: _told(value) for name, value in settings.states[state].items()}
@@ -49,6 +55,8 @@ def test(args: argparse.Namespace, output: Output) -> int:
                 raise DoorError(signals.fault)
     finally:
         signals.close()
+        if door is not None:
+            door.close()
     output.result({"shown": shown}, [f"{len(shown)} states shown; all lamps are off"])
     return 0
 

@@ -21,11 +21,17 @@ function fit() {
   const main = document.querySelector("main");
   const words = byId("words");
   const wide = body.dataset.picture === "off" ? innerWidth : main.clientWidth;
-  let size = Math.round(Math.min(wide * 0.13, Math.max(96, innerHeight * 0.1)));
+  const largest = Math.round(Math.min(wide * 0.13, Math.max(96, innerHeight * 0.1)));
   const tooLarge = () => main.scrollHeight > main.clientHeight
     || words.scrollWidth > words.clientWidth;
-  do words.style.setProperty("--size", `${size}px`);
-  while (tooLarge() && (size -= 2) >= 10);
+  // A long word is made smaller, down to about half, rather than broken in its middle.
+  for (const [wrap, smallest] of [["normal", largest * 0.45], ["anywhere", 10]]) {
+    words.style.overflowWrap = wrap;
+    let size = largest;
+    do words.style.setProperty("--size", `${size}px`);
+    while (tooLarge() && (size -= 2) >= smallest);
+    if (!tooLarge()) return;
+  }
 }
 
 function paint(phase, icon, above, headline, below) {
@@ -218,6 +224,8 @@ function connect() {
   alive();
 }
 
+// A finger that rests on the screen opens no menu of the browser.
+addEventListener("contextmenu", (event) => event.preventDefault());
 addEventListener("resize", () => { place(); fit(); });
 place();
 fit();

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
+
+from tests.door.fake_gpiod import Board
 
 SIGNALS = {
     "driver": "simulated",
@@ -55,6 +58,22 @@ def test_a_lamp_that_does_not_obey_is_told(edged, bare):
     ran = edged("signals", "test", "-c", bare.config, "--seconds", "0.3")
     assert ran.code == 1
     assert "signals.chip /dev/gpiochip-none" in ran.err
+
+
+def test_a_lamp_that_is_the_relay_by_another_name_does_not_open_the_door(edged, bare, monkeypatch):
+    board = Board()
+    monkeypatch.setitem(sys.modules, "gpiod", board.module())
+    monkeypatch.setitem(sys.modules, "gpiod.line", board.module().line)
+    lines = {"red": {"line": "relay"}, "green": {"line": 3}}
+    states = {"idle": {"red": True}, "denied": {"green": True}}
+    signals = {"driver": "gpio", "lines": lines, "states": states}
+    bare.configure(signals=signals, door={"driver": "gpio", "line": 17})
+    ran = edged("signals", "test", "-c", bare.config, "--seconds", "0.3")
+    assert ran.code == 1
+    assert "signals.lines.red.line relay" in ran.err
+    assert "is busy" in ran.err
+    assert ("set", True) not in board.log
+    assert board.held == set()
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "61", "x"])

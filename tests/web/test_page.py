@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -124,6 +125,63 @@ def test_a_text_that_changes_size_with_the_window_still_fits(
     chrome.resize((480, 800))
     chrome.until("innerWidth === 480")
     chrome.until(f"(() => {{ {OUTSIDE} }})().length === 0")
+
+
+BROKEN = """
+const words = document.getElementById("headline").firstChild, broken = [];
+for (const found of words.data.matchAll(/\\S+/g)) {
+  const range = document.createRange();
+  range.setStart(words, found.index);
+  range.setEnd(words, found.index + found[0].length);
+  if (range.getClientRects().length > 1) broken.push(found[0]);
+}
+return broken;
+"""
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+@pytest.mark.parametrize("size", SIZES)
+def test_a_long_word_is_made_smaller_rather_than_broken(
+    open_page: Callable[..., Screen],
+    chrome: Chromium,
+    tmp_path: Path,
+    size: tuple[int, int],
+    picture: bool,
+) -> None:
+    path = tmp_path / "texts.yaml"
+    told = {
+        "denied": "Zutrittsverweigerung",
+        "second_factor": "Zutrittsberechtigungskarte oder Geheimzahl verwenden",
+        "review": "Bitte auf Sicherheitsdienstmitarbeiter warten",
+    }
+    path.write_text(json.dumps({"de": {"phases": told}}))
+    screen = open_page("?lang=de", size, texts=str(path), live_picture=picture)
+    for phase, words in told.items():
+        screen.show(ScreenView(phase))
+        chrome.until(f"{HEADLINE} === arguments[0]", words)
+        assert chrome.run(BROKEN) == []
+        assert chrome.run(OUTSIDE) == []
+        assert chrome.run(FONT_PX) >= 27
+
+
+def test_a_language_that_runs_from_the_right_ends_on_the_left(
+    open_page: Callable[..., Screen], chrome: Chromium, tmp_path: Path
+) -> None:
+    path = tmp_path / "texts.yaml"
+    path.write_text("he:\n  phases:\n    granted: ברוכים הבאים.\n", "utf-8")
+    open_page("?lang=he", texts=str(path)).show(ScreenView("granted"))
+    chrome.until(f"{PAGE}phase === 'granted'")
+    assert chrome.run("return getComputedStyle(document.querySelector('h1')).direction") == "rtl"
+
+
+def test_a_finger_that_rests_on_the_screen_opens_no_way_out(
+    open_page: Callable[..., Screen], chrome: Chromium
+) -> None:
+    open_page()
+    menu = "new MouseEvent('contextmenu', { bubbles: true, cancelable: true })"
+    assert chrome.run(f"return document.querySelector('h1').dispatchEvent({menu})") is False
+    assert chrome.run("getSelection().selectAllChildren(document.body)") is None
+    assert chrome.run("return getSelection().toString()") == ""
 
 
 CONTRAST = """
