@@ -303,7 +303,7 @@ class Daemon:
 
     def _look(self) -> None:
         """The vision thread."""
-        vision = self._engine.vision(self._policy.minimum_quality)
+        vision = self._engine.vision(self._policy.view_floor)
         while not self._stop.is_set():
             frame = self._mailbox.take(_TICK_S)
             if frame is None:
@@ -318,7 +318,7 @@ class Daemon:
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
                 if not self._stop.is_set():
-                    vision = self._engine.vision(self._policy.minimum_quality)
+                    vision = self._engine.vision(self._policy.view_floor)
                 continue
             self._beat += 1
             self._frames += 1
