@@ -87,6 +87,9 @@ def write(path: Path, password: Password) -> None:
         handle, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(handle, "w", encoding="ascii") as file:
+                if os.geteuid() == 0:  # written by root, it is still the service's to read
+                    facts = (path if path.exists() else path.parent).stat()
+                    os.fchown(file.fileno(), facts.st_uid, facts.st_gid)
                 file.write(password.line() + "\n")
                 file.flush()
                 os.fsync(file.fileno())

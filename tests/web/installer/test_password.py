@@ -177,3 +177,14 @@ class TestCommand:
     def test_a_password_is_never_an_argument(self, tmp_path: Path) -> None:
         assert main(["installer", "password", str(tmp_path / "p"), PASSWORD]) == 2
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can write for somebody else")
+def test_what_root_writes_is_still_the_service_s_to_read(tmp_path: Path, stored: Password) -> None:
+    os.chown(tmp_path, 12345, 12346)
+    path = tmp_path / "installer.password"
+    for _ in range(2):
+        write(path, stored)
+        facts = path.stat()
+        assert (facts.st_uid, facts.st_gid, facts.st_mode & 0o777) == (12345, 12346, 0o600)
+        os.chown(tmp_path, 0, 0)
