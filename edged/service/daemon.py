@@ -18,48 +18,44 @@ from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
-from edged.errors import BundleError, DoorError, RuntimeFault, ScreenError, StorageError
+from edged.errors import BundleError, RuntimeFault, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.history.store import History, history_path
-from edged.mqtt.catalogue import Reply
 from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
 from edged.mqtt.topics import Topics
 from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
-from edged.service.installer import open_installer
 from edged.service.journal import Journal
 from edged.service.lamps import Lamps
 from edged.service.metrics import Metrics
 from edged.service.notify import notify, watchdog_interval_s
+from edged.service.orders import Orders
+from edged.service.pages import Pages
 from edged.service.policy import make_policy
 from edged.service.record import LOOK_ON_S, header_of, open_recorder
 from edged.service.risk import stated_risk
 from edged.service.state import State
-from edged.service.terminal import Display, EnrolmentRequest, Terminal
+from edged.service.terminal import Terminal
 from edged.service.watch import Watch
 from edged.vault.keys import load_key
-from edged.web.screen import Screen
-from edged.web.view import ScreenView
 
 if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config
     from edged.decision.presentation import Step
-    from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
+    from edged.service.terminal import Display
     from edged.types import Frame, FusedMatch, Observation
     from edged.vault.secret import Secret
-    from edged.web.installer.room import InstallerPage
 
 log = logging.getLogger(__name__)
 
 _TICK_S = 0.5
 _STALLED_S = 10.0
 _FIRST_FRAME_S = 20.0
-_BLIND = {"camera", "pipeline", "runtime"}  # without these nobody is seen
 _LONGEST_END_S = 9.0  # a camera may take its whole timeout_s (8 at most) to let go
 
 
@@ -78,8 +74,6 @@ class Daemon:
         self._mailbox: Mailbox[Frame] = Mailbox()
         self._state = State()
         self._metrics = Metrics()
-        self._screen: Screen | None = None
-        self._installer: InstallerPage | None = None
         self._recorder: Recorder | None = None
 
     def stop(self) -> None:
@@ -165,6 +159,7 @@ class Daemon:
         self._policy = make_policy(config.decision, manifest)
         self._index = self._gallery.index(self._engine.identity, manifest.outputs.embedding.size)
         self._open_recorder(stack, key)
+        self._pages = Pages(config, self._policy, self._state, self._metrics)
         self._terminal = Terminal(
             config,
             self._policy,
@@ -180,9 +175,9 @@ class Daemon:
             on_step=self._step,
             on_mark=self._mark,
             look_on_s=LOOK_ON_S if self._recorder is not None else 0.0,
-            on_look=self._looked,
+            on_look=self._pages.look,
         )
-        self._open_screen(stack)
+        self._pages.open(stack)
         self._state.set(software=__version__, model=self._engine.identity)
         self._refresh_facts()
         self._open_link(stack)
@@ -214,36 +209,12 @@ class Daemon:
             self._metrics.presented(step.summary)
         if self._recorder is not None:
             self._recorder.step(observation, fused, step)
-        if self._installer is not None:
-            self._installer.step(observation, fused, step)
+        self._pages.step(observation, fused, step)
 
     def _mark(self, mark: Held | Forgot) -> None:
         """From the vision thread: what else changed the decision's mind."""
         if self._recorder is not None:
             self._recorder.mark(mark)
-
-    def _open_screen(self, stack: ExitStack) -> None:
-        page = self._installer = open_installer(self._config, self._policy, self._state, stack)
-        if self._config.web is not None:
-            screen = Screen(
-                self._config.web,
-                self._state.document,
-                self._metrics.prometheus,
-                blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
-                installer=page.app if page is not None else None,
-            )
-            stack.callback(screen.close)
-            try:
-                screen.open()
-            except ScreenError as fault:  # a door without its screen is still a door
-                log.error("no screen: %s", fault)
-                self._state.degrade("screen", str(fault))
-            else:
-                self._screen = screen
-                for problem in screen.problems:
-                    log.warning("the screen's texts: %s", problem)
-                if screen.problems:
-                    self._state.degrade("screen", "; ".join(screen.problems))
 
     def _open_link(self, stack: ExitStack) -> None:
         settings = self._config.mqtt
@@ -251,11 +222,8 @@ class Daemon:
             log.info("no mqtt configured: events stay on the terminal")
             return
         topics = Topics(settings.prefix, self._config.site, self._config.terminal)
-        handlers: dict[str, Handler] = {
-            "door.unlock": self._unlock,
-            "enrol.start": self._start_enrolment,
-        }
-        commands = Commands(settings.commands, topics, self._outbox, handlers)
+        orders = Orders(self._config, self._journal, self._door, self._terminal, self._tell_relay)
+        commands = Commands(settings.commands, topics, self._outbox, orders.handlers())
         stack.callback(commands.close)
         commands.open()
         link = Link(settings, topics, self._outbox, commands.submit, lambda: self._about)
@@ -421,49 +389,4 @@ class Daemon:
         self._lamps.show(display)
         self._tell_relay()
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
-        if self._screen is not None:
-            shown = display.instruction.value if display.instruction else None
-            self._screen.show(
-                ScreenView(
-                    display.phase.value,
-                    shown,
-                    display.enrolling,
-                    display.views,
-                    display.progress,
-                    display.name,
-                )
-            )
-
-    def _looked(self, frame: Frame, observation: Observation) -> None:
-        """On the vision thread: references are taken, nothing else."""
-        if self._screen is not None:
-            self._screen.look(frame, observation)
-        if self._installer is not None:
-            self._installer.look(frame, observation)
-
-    def _unlock(self, args: Unlock, context: Context) -> Reply:
-        event = self._journal.record(
-            "door.unlocked", command=context.id, key=context.key_id, cause=args.cause
-        )
-        if event is None and self._config.events.on_write_failure == "deny":
-            return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
-        try:
-            self._door.pulse(args.duration_s)
-        except DoorError as fault:
-            self._journal.record("door.fault", reason=str(fault), command=context.id)
-            raise
-        self._tell_relay()
-        return Reply()
-
-    def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:
-        gallery = self._config.gallery
-        request = EnrolmentRequest(
-            person_id=args.person_id,
-            name=args.name,
-            views=args.views or gallery.enrolment_views,
-            timeout_s=args.timeout_s or gallery.enrolment_timeout_s,
-            command_id=context.id,
-        )
-        if not self._terminal.request_enrolment(request):
-            return Reply("refused", "enrolment_running", "another enrolment is under way")
-        return Reply(text="waiting for the person")
+        self._pages.show(display)

@@ -1,0 +1,71 @@
+"""What the site may order: the handlers of its commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged.errors import DoorError
+from edged.mqtt.catalogue import Reply
+from edged.service.terminal import EnrolmentRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edged.config.schema import Config
+    from edged.door.door import Door
+    from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
+    from edged.service.journal import Journal
+    from edged.service.terminal import Terminal
+
+
+class Orders:
+    """Called by `edged.mqtt.commands`, in its thread, with what it has judged.
+
+    Args:
+        tell_relay: publishes how the relay stands.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        journal: Journal,
+        door: Door,
+        terminal: Terminal,
+        tell_relay: Callable[[], None],
+    ) -> None:
+        self._config = config
+        self._journal = journal
+        self._door = door
+        self._terminal = terminal
+        self._tell_relay = tell_relay
+
+    def handlers(self) -> dict[str, Handler]:
+        """By the command's name."""
+        return {"door.unlock": self._unlock, "enrol.start": self._start_enrolment}
+
+    def _unlock(self, args: Unlock, context: Context) -> Reply:
+        event = self._journal.record(
+            "door.unlocked", command=context.id, key=context.key_id, cause=args.cause
+        )
+        if event is None and self._config.events.on_write_failure == "deny":
+            return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
+        try:
+            self._door.pulse(args.duration_s)
+        except DoorError as fault:
+            self._journal.record("door.fault", reason=str(fault), command=context.id)
+            raise
+        self._tell_relay()
+        return Reply()
+
+    def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:
+        gallery = self._config.gallery
+        request = EnrolmentRequest(
+            person_id=args.person_id,
+            name=args.name,
+            views=args.views or gallery.enrolment_views,
+            timeout_s=args.timeout_s or gallery.enrolment_timeout_s,
+            command_id=context.id,
+        )
+        if not self._terminal.request_enrolment(request):
+            return Reply("refused", "enrolment_running", "another enrolment is under way")
+        return Reply(text="waiting for the person")

@@ -1,0 +1,93 @@
+"""The pages of the terminal, where they are configured: the person's and the installer's.
+
+A door without its pages is still a door: what fails here is told in the state.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from edged.errors import ScreenError
+from edged.service.installer import open_installer
+from edged.web.screen import Screen
+from edged.web.view import ScreenView
+
+if TYPE_CHECKING:
+    from contextlib import ExitStack
+
+    from edged.config.schema import Config
+    from edged.decision.policy import Policy
+    from edged.decision.presentation import Step
+    from edged.service.metrics import Metrics
+    from edged.service.state import State
+    from edged.service.terminal import Display
+    from edged.types import Frame, FusedMatch, Observation
+    from edged.web.installer.room import InstallerPage
+
+log = logging.getLogger(__name__)
+
+_BLIND = {"camera", "pipeline", "runtime"}  # without these nobody is seen
+
+
+class Pages:
+    """What the vision thread tells them is a reference taken, nothing else."""
+
+    def __init__(self, config: Config, policy: Policy, state: State, metrics: Metrics) -> None:
+        self._config = config
+        self._policy = policy
+        self._state = state
+        self._metrics = metrics
+        self._screen: Screen | None = None
+        self._installer: InstallerPage | None = None
+
+    def open(self, stack: ExitStack) -> None:
+        """Serve what is configured; `stack` closes it again."""
+        page = self._installer = open_installer(self._config, self._policy, self._state, stack)
+        if self._config.web is None:
+            return
+        screen = Screen(
+            self._config.web,
+            self._state.document,
+            self._metrics.prometheus,
+            blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
+            installer=page.app if page is not None else None,
+        )
+        stack.callback(screen.close)
+        try:
+            screen.open()
+        except ScreenError as fault:
+            log.error("no screen: %s", fault)
+            self._state.degrade("screen", str(fault))
+            return
+        self._screen = screen
+        for problem in screen.problems:
+            log.warning("the screen's texts: %s", problem)
+        if screen.problems:
+            self._state.degrade("screen", "; ".join(screen.problems))
+
+    def show(self, display: Display) -> None:
+        """What the person is to see from now on."""
+        if self._screen is not None:
+            self._screen.show(
+                ScreenView(
+                    display.phase.value,
+                    display.instruction.value if display.instruction else None,
+                    display.enrolling,
+                    display.views,
+                    display.progress,
+                    display.name,
+                )
+            )
+
+    def look(self, frame: Frame, observation: Observation) -> None:
+        """A frame, and what it showed."""
+        if self._screen is not None:
+            self._screen.look(frame, observation)
+        if self._installer is not None:
+            self._installer.look(frame, observation)
+
+    def step(self, observation: Observation, fused: FusedMatch | None, step: Step) -> None:
+        """What the decision saw and said."""
+        if self._installer is not None:
+            self._installer.step(observation, fused, step)
