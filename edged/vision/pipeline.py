@@ -88,7 +88,7 @@ class Vision:
         """
         image = frame.image
         self._tracker.tick(frame.t_s)
-        self._find(toned(image) if self._spread else image)
+        self._find(image)
         height, width = image.shape[:2]
         track = self._tracker.served(width, height, done=done)
         if track is None:
@@ -163,17 +163,19 @@ class Vision:
         between two detections than one face.
         """
         self._since_detection += 1
+        spread = toned(image)
         served = self._tracker.current
         due = self._since_detection >= self._limits.detect_every_frames
         if served is not None and not due:
-            (face,) = self._detector.follow(image, [served.face.box])
+            where = spread if self._spread else image
+            (face,) = self._detector.follow(where, [served.face.box])
             if self._tracker.follow(face):
                 return
         self._since_detection = 0
-        found = self._detector.detect(image)
-        if not found:
-            # next time the other way: a dark face before a bright wall is lost by spreading
-            self._spread = not self._spread
+        found = self._detector.detect(spread)
+        self._spread = spread is not image and bool(found)
+        if not found and spread is not image:
+            found = self._detector.detect(image)  # spreading loses a dark face before a bright wall
         self._tracker.associate(found)
 
 
