@@ -21,7 +21,7 @@ EDGED = [sys.executable, "-m", "edged"]
 SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
     "run", "record", "replay", "check", "demo", "doctor", "extract", "compare", "enrol",
-    "gallery", "hints", "installer", "model", "door", "bench", "eval",
+    "gallery", "hints", "installer", "model", "door", "signals", "bench", "eval",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
@@ -48,6 +48,7 @@ def test_every_command_has_help_and_json(edged, command):
         "model": ("info", "verify"),
         "door": ("rest",),
         "installer": ("password",),
+        "signals": ("test",),
         "eval": ("people", "pairs"),
     }
     if command in actions:
