@@ -16,11 +16,13 @@ from edged.bench.fpir import Share
 from edged.bench.fusion import (
     FRAMES,
     FUSED,
+    RULES,
     SINGLE,
     Bursts,
     Crowd,
     compare,
     fuse,
+    fused_variance,
     looks,
     margins,
     reliability,
@@ -35,6 +37,7 @@ from edged.errors import NoUsableFace
 from edged.evaluation.intervals import bucket
 from edged.service.engine import Engine
 from edged.service.policy import make_policy
+from edged.vision.evidence import CORRELATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
 FPIR = 0.003
 LONG = 10  # frames, where looking after every frame is tried
 PHOTOS = 6  # of one person at most: a few have hundreds
+ALL = (*RULES, "median")
 PASSES = 0.5357  # similarity at FMR 1e-4 between photos: what the bundle's quality speaks of
 
 
@@ -143,18 +147,29 @@ def measure(engine: Engine, seed: int) -> dict[str, Any]:
     door = policy.thresholds(len(gallery)).grant
     quality = np.vectorize(engine.manifest.quality.quality)
     told: dict[str, Any] = {"people": len(gallery), "threshold": door, "levels": {}}
-    told["webcam"] = {}
+    told["webcam"], told["looks"] = {}, {}
+
+    def fit(bursts: Bursts, low: float) -> tuple[np.ndarray, np.ndarray]:
+        usable = bursts.quality >= low
+        promised = quality(fused_variance(bursts.log_variance, usable, CORRELATION))
+        return usable, usable.max(1) & (promised >= floor)
+
+    told["untouched"] = [
+        compare(crowd, strangers, clean, n, *fit(clean, floor), FPIR, (SINGLE, FUSED))
+        for n in (1, 3)
+    ]
     for number, (name, level) in enumerate(LEVELS.items()):
         random = np.random.default_rng([seed, number])
-        frames = LONG if name == "middle" else FRAMES
+        frames = FRAMES if name == "severe" else LONG
         long = embedded(engine, [burst(chip, level, frames, random) for chip in chips])
         bursts = long.first(FRAMES)
         told["levels"][name] = row = {
             "median_quality": float(np.median(bursts.quality)),
             "enrolled": [
-                compare(crowd, strangers, bursts, n, low, FPIR)
+                {"floor": low}
+                | compare(crowd, strangers, bursts, n, *fit(bursts, low), FPIR, rules)
                 for n in (1, 3)
-                for low in (floor, 0.3, 0.1, 0.0)
+                for low, rules in ((floor, ALL), (0.3, (SINGLE, FUSED)), (0.1, (SINGLE, FUSED)))
             ],
             "reliability": [
                 reliability(crowd, bursts.first(n), floor, PASSES, quality, correlation)
@@ -173,7 +188,7 @@ def measure(engine: Engine, seed: int) -> dict[str, Any]:
             _, other = crowd.search(fuse(FUSED, long, usable), gallery)
             ended = np.where(usable.sum(1) >= policy.evidence_frames, other, -2)
             tried = [threshold_at(ended[strangers], share) for share in (FPIR, 10 * FPIR)]
-            told["looks"] = looks(crowd, strangers, long, floor, [door, *tried])
+            told["looks"][name] = looks(crowd, strangers, long, floor, [door, *tried])
     taken = webcam(engine, days, lambda chip: chip)
     own = dict.fromkeys((SINGLE, FUSED), door)
     told["webcam"]["as taken, the door's threshold"] = show_webcam(
@@ -184,6 +199,8 @@ def measure(engine: Engine, seed: int) -> dict[str, Any]:
 
 def show(told: dict[str, Any]) -> None:
     print(f"{told['people']} people")
+    for part in told["untouched"]:
+        print(f"untouched, enrolled {part['enrolled']}: {part['rules'][FUSED]['fnir']:.1%}")
     for name, level in told["levels"].items():
         for part in level["enrolled"]:
             print(f"\n{name}, enrolled {part['enrolled']}, views from quality {part['floor']}")
@@ -201,8 +218,9 @@ def show(told: dict[str, Any]) -> None:
     for name, rules in told["webcam"].items():
         for rule, counts in rules.items():
             print(f"webcam, {name}, {rule}: {counts}")
-    for row in told["looks"]:
-        print(row)
+    for name, rows in told["looks"].items():
+        for row in rows:
+            print(name, row)
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ person under two names, and is left out. The webcam's people are enrolled from o
 frames a third of a second apart) and searched with five consecutive frames of another, as
 they were taken and degraded like the bursts.
 
-Views below the profile's minimum quality do not count, as at the door; a burst without one that
-does is a miss. The threshold is where 0.3 % of the strangers' bursts of the same kind pass.
+Views below a floor do not count; the floor is the profile's minimum quality, as at the door, or
+lower. A burst whose fused quality is below the minimum is a miss. The threshold of each rule is
+where 0.3 % of the strangers' bursts of the same kind pass. Bounds do not hold the threshold's own.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from edged.bench.fpir import Share
 from edged.vision.evidence import CORRELATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -161,23 +162,34 @@ def drawn(
 
 
 def compare(
-    crowd: Crowd, strangers: Bools, bursts: Bursts, enrolled: int, floor: float, fpir: float
+    crowd: Crowd,
+    strangers: Bools,
+    bursts: Bursts,
+    enrolled: int,
+    usable: Bools,
+    decided: Bools,
+    fpir: float,
+    rules: Sequence[str] = (*RULES, "median"),
 ) -> dict[str, Any]:
-    """FNIR of every rule at its own threshold, and of fusing over the best frame."""
+    """FNIR of rules, each at its own threshold, and of fusing over the best frame.
+
+    Args:
+        usable: the views that count, (n, frames).
+        decided: the bursts whose quality suffices; nothing is granted on others.
+    """
     gallery = crowd.gallery(enrolled)
-    usable = bursts.quality >= floor
     mates = crowd.turn >= enrolled
-    told: dict[str, Any] = {"enrolled": enrolled, "people": len(gallery), "floor": floor}
+    told: dict[str, Any] = {"enrolled": enrolled, "people": len(gallery)}
     missed: dict[str, Bools] = {}
     thresholds: dict[str, float] = {}
-    for rule in (*RULES, "median"):
+    for rule in rules:
         own, other = crowd.search(fuse(rule, bursts, usable), gallery)
-        thresholds[rule] = threshold_at(np.where(usable.max(1), other, -2)[strangers], fpir)
-        granted = usable.max(1) & (own >= np.maximum(thresholds[rule], other))
+        thresholds[rule] = threshold_at(np.where(decided, other, -2)[strangers], fpir)
+        granted = decided & (own >= np.maximum(thresholds[rule], other))
         missed[rule] = np.logical_not(granted)[mates]
     bounds, ratio = drawn(missed, crowd.whose[mates], FUSED, SINGLE)
     told["strangers"], told["mates"] = int(strangers.sum()), int(mates.sum())
-    told["undecided"] = float(1 - usable.max(1)[mates].mean())
+    told["undecided"] = float(1 - decided[mates].mean())
     told["rules"] = {
         rule: {"threshold": thresholds[rule], "fnir": float(miss.mean()), "bounds": bounds[rule]}
         for rule, miss in missed.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edged.decision.guidance import WORTH_SAYING
 from edged.decision.outcome import Outcome, Summary
 
 if TYPE_CHECKING:
@@ -47,10 +48,12 @@ class Attempt:
     instructions: list[Instruction] = field(default_factory=list)
 
     def see(self, observation: Observation) -> None:
-        """Count what a frame showed."""
+        """Count what a frame showed; a defect only where mending it would win something."""
         self.frames += 1
-        for defect in observation.defects:
-            self.defects[defect] = self.defects.get(defect, 0) + 1
+        gains = observation.gains or (1.0,) * len(observation.defects)
+        for defect, gain in zip(observation.defects, gains, strict=False):
+            if not gain < WORTH_SAYING:
+                self.defects[defect] = self.defects.get(defect, 0) + 1
         quality = observation.quality
         if quality is not None and 0 <= quality <= 1:
             self.best_quality = max(quality, self.best_quality or 0.0)

@@ -76,7 +76,8 @@ class Summary:
 
     Attributes:
         ended: how: "granted", "denied", "review", "second_factor" or "left".
-        frames, defects: how many frames there were, and in how many each defect was seen.
+        frames, defects: how many frames there were, and in how many each defect was seen that
+            was worth mending.
         best_quality: of its views, 0-1; None when none was embedded.
     """
 

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edged.decision.attempt import Attempt
-from edged.decision.guidance import BLOCKING, Guidance, Need, needs
+from edged.decision.guidance import BLOCKING, WORTH_SAYING, Guidance, Need, needs
 from edged.decision.hints import HintLog
 from edged.decision.outcome import Kind, Outcome, Phase, Step, Summary
 from edged.types import Defect, Instruction
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Kind", "Outcome", "Phase", "Presentation", "Step", "Summary"]
 
-_WORTH_SAYING = 0.05  # of gain, while a view is good enough to be matched
 _FEWEST_FRAMES = 3  # fewer were a passer-by, or no face at all
 _MOMENT_S = 8.0  # so long who was let in may be lost from sight, or stand behind the next one
 _LATEST_S = 1e10  # three centuries; beyond, a time is garbage
@@ -233,7 +232,7 @@ class Presentation:
         if best is not None and best.similarity >= thresholds.grant and self._clear(match):
             return self._grant(attempt, match, best.person_id)
         if not attempt.enough(self._now_s, policy):
-            helpful = tuple(n for n in self._needs(observation) if n.gain >= _WORTH_SAYING)
+            helpful = tuple(n for n in self._needs(observation) if n.gain >= WORTH_SAYING)
             return self._show(attempt, helpful)
         if best is not None and best.similarity >= thresholds.review:
             reason = "doubtful" if best.similarity < thresholds.grant else "lookalike"

@@ -124,7 +124,8 @@ def test_one_person_under_two_names_is_no_stranger(crowd: Crowd) -> None:
 
 
 def test_independent_noise_is_fused_away(crowd: Crowd, bursts: Bursts) -> None:
-    told = compare(crowd, crowd.turn == 0, bursts, 1, floor=0.0, fpir=0.05)
+    everything = np.ones(bursts.quality.shape, bool)
+    told = compare(crowd, crowd.turn == 0, bursts, 1, everything, everything[:, 0], fpir=0.05)
     rules = told["rules"]
     assert told["mates"] == told["strangers"] == 60
     assert told["undecided"] == 0
@@ -134,7 +135,8 @@ def test_independent_noise_is_fused_away(crowd: Crowd, bursts: Bursts) -> None:
 
 
 def test_a_burst_without_a_usable_view_is_a_miss(crowd: Crowd, bursts: Bursts) -> None:
-    told = compare(crowd, crowd.turn == 0, bursts, 1, floor=1.1, fpir=0.05)
+    nothing = np.zeros(bursts.quality.shape, bool)
+    told = compare(crowd, crowd.turn == 0, bursts, 1, nothing, nothing[:, 0], fpir=0.05)
     assert told["undecided"] == 1
     assert all(row["fnir"] == 1 for row in told["rules"].values())
 

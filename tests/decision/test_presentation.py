@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import nan
+
 import pytest
 
+from edged.decision.attempt import Attempt
+from edged.decision.hints import HintLog
 from edged.decision.presentation import Kind, Phase
-from edged.testing.builders import match, policy
+from edged.testing.builders import match, observation, policy
 from edged.types import Defect, Instruction, Match
 from tests.decision.fed import Fed, outcomes
 
@@ -87,6 +92,14 @@ def test_a_retake_that_succeeds_is_granted_and_names_the_instruction() -> None:
     (outcome,) = outcomes(presentation.show(10, STRONG, start_s=4.0))
     assert outcome.kind is Kind.GRANTED
     assert outcome.instructions == (Instruction.MORE_LIGHT,)
+
+
+def test_harmless_light_is_no_defect_of_the_presentation() -> None:
+    seen = observation(0.0, defects=(Defect.BACKLIT, Defect.TOO_DARK))
+    attempt = Attempt(1, 0.0, HintLog(0.0))
+    attempt.see(replace(seen, gains=(0.03, 0.4)))
+    attempt.see(replace(seen, gains=(nan, 0.0)))
+    assert attempt.defects == {Defect.TOO_DARK: 1, Defect.BACKLIT: 1}
 
 
 def test_a_second_face_blocks_only_where_one_person_is_demanded() -> None:
