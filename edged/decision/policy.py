@@ -24,6 +24,10 @@ FPIR = {"attendance": 0.01, "access": 0.003, "high_security": 0.001}
 MARGIN = {"attendance": 0.02, "access": 0.03, "high_security": 0.06}
 """By how much the best candidate must be ahead of the second, by profile."""
 
+LOOKS = 1.3
+"""By how much looking after every frame raises the FPIR of a presentation above that of one look
+at its end: 1.2 to 1.5 measured with three views or more (docs/decide.md, "What fusing gives")."""
+
 
 def false_match_rate(fpir: float, people: int) -> float:
     """The FMR a single comparison may have so that a search of `people` keeps `fpir`.
@@ -121,9 +125,9 @@ class Policy:
 
     def thresholds(self, people: int) -> Thresholds:
         """The thresholds for a gallery of `people`."""
-        derived = similarity_at(false_match_rate(self.fpir, people), self.curve)
+        derived = similarity_at(false_match_rate(self.fpir / LOOKS, people), self.curve)
         grant = max(self.floor_same, derived if self.similarity is None else self.similarity)
-        lax = min(self.fpir * self.review_fpir_factor, 0.5)
+        lax = min(self.fpir * self.review_fpir_factor / LOOKS, 0.5)
         review = similarity_at(false_match_rate(lax, people), self.curve)
         return Thresholds(grant, min(grant, max(review, self.floor_different)))
 
@@ -134,7 +138,8 @@ class Policy:
 
     def implied_fpir(self, people: int) -> float:
         """The FPIR that the grant threshold really implies at this gallery size."""
-        return false_positive_rate(fmr_at(self.thresholds(people).grant, self.curve), people)
+        look = false_positive_rate(fmr_at(self.thresholds(people).grant, self.curve), people)
+        return min(1.0, LOOKS * look)
 
     def above_target(self, people: int) -> bool:
         """Whether that is more than `fpir` asks for, as a fixed similarity may bring about."""

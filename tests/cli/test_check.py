@@ -51,15 +51,15 @@ def test_what_the_policy_risks_is_told_by_the_number_of_people(edged, site):
 def test_a_similarity_fixed_by_hand_is_told_with_its_risk_and_loudly_where_that_is_too_much(
     edged, site
 ):
-    site.configure(decision={"similarity": 0.6})
+    site.configure(decision={"similarity": 0.61})
     ran = edged("check", "-c", site.config)
     assert ran.code == 0
     rows = ran.out.splitlines()[3:8]
     assert ["ABOVE THE TARGET" in row for row in rows] == [False, False, True, True, True]
     assert ran.out.count("WARNING") == 1
     told = edged("check", "-c", site.config, "--json").json["decision"]
-    assert told["similarity"] == 0.6
-    assert {row["threshold"] for row in told["risk"]} == {0.6}
+    assert told["similarity"] == 0.61
+    assert {row["threshold"] for row in told["risk"]} == {0.61}
     assert told["risk"][-1]["implied_fpir"] > 0.003 > told["risk"][1]["implied_fpir"]
     assert "50,000" in told["warnings"][0]
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.decision.policy import (
+    LOOKS,
     Policy,
     Verdict,
     false_accepts_per_year,
@@ -73,6 +74,13 @@ def test_a_fixed_similarity_replaces_the_derived_one_and_its_risk_is_stated() ->
     assert fixed.implied_fpir(5000) > 0.1
     assert Policy(CURVE, 0.003, 0.45, 0.35, 0.5, similarity=0.2).thresholds(5000).grant == 0.45
     assert POLICY.implied_fpir(5000) == pytest.approx(0.003, rel=1e-3)
+
+
+def test_the_tolerated_risk_is_that_of_a_presentation_with_all_its_looks() -> None:
+    fmr = fmr_at(POLICY.thresholds(5000).grant, CURVE)
+    assert LOOKS * false_positive_rate(fmr, 5000) == pytest.approx(POLICY.fpir, rel=1e-3)
+    certain = Policy(CURVE, 0.003, 0.2, 0.1, 0.5, similarity=0.2)
+    assert certain.implied_fpir(50_000) == 1.0
 
 
 @pytest.mark.parametrize(
