@@ -124,6 +124,45 @@ def show_webcam(
     return told
 
 
+def moving(
+    engine: Engine,
+    crowd: Crowd,
+    chips: Sequence[Image],
+    strangers: np.ndarray,
+    floor: float,
+    level: float,
+    random: np.random.Generator,
+) -> dict[str, Any]:
+    """Bursts whose frames come from different photos: somebody who moves, at the most.
+
+    Mates are people with six photos, searched with the last five against the first; strangers
+    are people who are not there, each with one burst of as many photos as there are of them.
+    """
+    sets = np.split(np.arange(len(crowd.whose)), np.flatnonzero(np.diff(crowd.whose)) + 1)
+    known = set(crowd.whose[strangers].tolist())
+
+    def searched(rows: list[np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+        bursts = embedded(engine, [[frame(chips[i], level, random) for i in row] for row in rows])
+        usable = bursts.quality >= floor
+        whose = crowd.whose[[row[0] for row in rows]]
+        told = {}
+        for rule in (SINGLE, "average", FUSED):
+            similarity = fuse(rule, bursts, usable) @ crowd.gallery(1).T
+            own = np.where(usable.any(1), similarity[np.arange(len(rows)), whose], -2)
+            similarity[np.arange(len(rows)), whose] = -2
+            told[rule] = own, np.where(usable.any(1), similarity.max(1), -2)
+        return told
+
+    mates = searched([row[1 : FRAMES + 1] for row in sets if len(row) > FRAMES])
+    others = searched([np.resize(row, FRAMES) for row in sets if crowd.whose[row[0]] in known])
+    told = {}
+    for rule, (own, best) in mates.items():
+        threshold = threshold_at(others[rule][1], FPIR)
+        missed = Share(int((own < np.maximum(threshold, best)).sum()), len(own))
+        told[rule] = [missed.events, missed.trials, *missed.bounds]
+    return told
+
+
 def measure(engine: Engine, seed: int) -> dict[str, Any]:
     policy = make_policy(Decision(), engine.manifest)
     floor, data = policy.minimum_quality, data_folder()
@@ -178,6 +217,7 @@ def measure(engine: Engine, seed: int) -> dict[str, Any]:
             ],
             "margins": [margins(crowd, strangers, bursts, floor, door, n) for n in (1, 3)],
         }
+        row["moving"] = moving(engine, crowd, chips, strangers, floor, level, random)
         thresholds = {
             rule: row["enrolled"][0]["rules"][rule]["threshold"] for rule in (SINGLE, FUSED)
         }
@@ -212,6 +252,7 @@ def show(told: dict[str, Any]) -> None:
         for part in level["reliability"]:
             bands = " ".join(f"{b['promised']:.2f}>{b['passed']:.2f}" for b in part["bands"])
             print(f"  r {part['correlation']}: error {part['expected_error']:.3f}: {bands}")
+        print(f"  frames of different photos, missed: {level['moving']}")
         for part in level["margins"]:
             for row in part:
                 print("  ", row)
