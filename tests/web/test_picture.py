@@ -113,15 +113,17 @@ def test_the_picture_is_small_however_large_the_cameras_is() -> None:
             assert abs(small.shape[1] / small.shape[0] - width / height) < 0.02
 
 
-def test_an_old_frame_is_no_picture_of_now(
-    screen: Screen, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    screen.look(frame(10), seen(None))
-    monkeypatch.setattr(module, "_OLD_S", -1.0)
-    pictures = browser.pictures()
-    monkeypatch.undo()
-    screen.look(frame(200), seen(None))
-    assert abs(int(pictures.next().mean()) - 200) <= 2
+def test_an_old_frame_is_no_picture_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = module.Picture()
+    picture.look(frame(10), seen(None))
+    with monkeypatch.context() as later:
+        later.setattr(module, "_OLD_S", -1.0)
+        assert picture._jpeg() == (None, 0.0)
+    picture.look(frame(200), seen(None))
+    jpeg, _ = picture._jpeg()
+    assert jpeg is not None
+    pixels = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert abs(int(pixels.mean()) - 200) <= 2
 
 
 def test_so_many_browsers_see_the_picture_and_the_next_is_told_so(
