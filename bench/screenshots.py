@@ -91,7 +91,7 @@ class Lobby:
         image = scenes.Lobby().draw(scene, 0.0)
         self.frame = Frame(image, 0.0, 0)
         light = scenes.Lobby().draw(replace(scene, light=1.0, noise=0.5), 0.0)
-        vision = engine.vision(0.5)
+        vision = engine.vision()
         for number in range(10):  # until it trusts that a face is there
             seen = vision.observe(Frame(light, number / 15, number), embed=False)
         self.seen: Observation = seen

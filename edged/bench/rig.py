@@ -119,7 +119,7 @@ class Rig:
                 yield number, event
 
     def _frames(self, terminal: Terminal, images: Iterable[Image]) -> Iterator[list[Event]]:
-        vision = self._engine.vision(self._policy.view_floor)
+        vision = self._engine.vision(self._policy)
         for n, image in enumerate(images):
             terminal.process(Frame(image, n / RATE_HZ, n), vision)
             events = self._outbox.pending()

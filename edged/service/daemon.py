@@ -271,7 +271,7 @@ class Daemon:
 
     def _look(self) -> None:
         """The vision thread."""
-        vision = self._engine.vision(self._policy.view_floor)
+        vision = self._engine.vision(self._policy)
         while not self._stop.is_set():
             frame = self._mailbox.take(_TICK_S)
             if frame is None:
@@ -286,7 +286,7 @@ class Daemon:
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
                 if not self._stop.is_set():
-                    vision = self._engine.vision(self._policy.view_floor)
+                    vision = self._engine.vision(self._policy)
                 continue
             self._beat += 1
             self._frames += 1

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from edged.bundle.load import Bundle
     from edged.bundle.manifest import Recogniser
     from edged.config import schema
+    from edged.decision.policy import Policy
     from edged.runtime.base import Runner, RunnerInfo
     from edged.types import Image
 
@@ -121,19 +122,20 @@ class Engine:
         pnet, rnet, onet = (self._runners[role] for role in CASCADE_OUTPUTS)
         return Detector(pnet, rnet, onet, smallest_face_px or self._limits.smallest_face_px)
 
-    def vision(self, minimum_quality: float = 1.0) -> Vision:
+    def vision(self, policy: Policy | None = None) -> Vision:
         """A fresh pipeline for one camera.
 
         Args:
-            minimum_quality: of the views that count; every one of them is asked whether it
-                still shows the same person.
+            policy: says which views count; every one of them is asked whether it still shows
+                the same person.
         """
+        lowest = self.manifest.quality.minimum.attendance
         return Vision(
             self.detector(),
             self.embedder,
             self._limits,
             same=similarity_at(_SAME_PERSON_FMR, self.manifest.similarity.risk),
-            trusted=min(minimum_quality, self.manifest.quality.minimum.attendance),
+            trusted=lowest if policy is None else min(policy.view_floor, lowest),
         )
 
     def warm_up(self, image: Image) -> None:

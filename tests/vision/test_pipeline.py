@@ -11,6 +11,7 @@ import pytest
 
 from edged.config.schema import Vision as Limits
 from edged.demo import scenes
+from edged.testing.builders import policy
 from edged.types import Defect, Frame
 from edged.vision.embed import Embedded
 from edged.vision.pipeline import Vision
@@ -128,7 +129,8 @@ def test_one_odd_view_says_nothing_and_moves_nobody(engine):
 
 def test_every_view_that_may_count_is_asked_whether_it_is_still_the_same_person(engine):
     assert engine.vision()._trusted == engine.manifest.quality.minimum.attendance
-    assert engine.vision(0.2)._trusted == 0.2
+    low = policy(minimum_quality=0.6, view_quality=0.2)
+    assert engine.vision(low)._trusted == 0.2
 
 
 def test_a_view_that_cannot_be_trusted_does_not_make_it_another_person(engine):

@@ -89,7 +89,7 @@ def _header(engine: Engine) -> Header:
 
 
 def _seen(engine: Engine, story: list[tuple[Any, int]], template: Floats) -> Iterator[Item]:
-    lobby, vision = scenes.Lobby(), engine.vision(0.5)
+    lobby, vision = scenes.Lobby(), engine.vision()
     policy: Policy = make_policy(Decision(), engine.manifest)
     quality = engine.manifest.quality.quality
     known = Judge(policy, lambda probe: _only(template, probe), quality)
