@@ -187,10 +187,14 @@ class Observation:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A person of the gallery and the similarity of their fused template (cosine, -1 to 1)."""
+    """A person of the gallery and the similarity of their fused template (cosine, -1 to 1).
+
+    ``lookalike``: somebody else in the gallery resembles them, so more is asked of this match.
+    """
 
     person_id: str
     similarity: float
+    lookalike: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,12 +104,15 @@ class Model(Settings):
     ``bundle`` and ``detector`` name a bundle that is installed or ships, or the path of a
     bundle's folder. ``store`` is where bundles are installed. A bundle that does not ship is
     used only if one of ``trusted_keys`` signed it or ``allow_unsigned`` names it.
+    ``next`` names a bundle that shall take the place of ``bundle``: it runs beside it, and
+    people move over as they are recognised.
     ``options`` go to the runtime as they are (OpenVINO properties, or the options of the
     onnxruntime execution provider named by ``device``).
     """
 
     bundle: str = "mobilefacenet-rts"
     detector: str = "mtcnn"
+    next: str | None = None
     store: Path = Path("/var/lib/edged/models")
     trusted_keys: tuple[Path, ...] = ()
     allow_unsigned: tuple[Annotated[str, Field(pattern=_BUNDLE)], ...] = ()
@@ -207,13 +210,65 @@ class Key(Settings):
         return self
 
 
+class TamperLine(Settings):
+    """A switch at the case on a GPIO line, or a file that stands for one in a simulation."""
+
+    driver: Literal["gpio", "simulated"]
+    chip: str = "/dev/gpiochip0"
+    line: Annotated[int, *_number(0, 1023)] | str | None = None
+    active_low: bool = False
+    file: Path | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> TamperLine:
+        if (self.driver == "gpio") != (self.line is not None):
+            raise ValueError("give line with driver gpio, and only then")
+        if (self.driver == "simulated") != (self.file is not None):
+            raise ValueError("give file with driver simulated, and only then")
+        return self
+
+
+class Wipe(Settings):
+    """When the gallery destroys itself, beside the site's order to: the keys first.
+
+    ``tamper`` is an input that opens or closes when the case is opened; ``wrong_keys`` is after
+    how many starts in a row with a key that does not fit.
+    """
+
+    tamper: TamperLine | None = None
+    wrong_keys: Annotated[int, *_number(3, 1000)] | None = None
+
+
 class Gallery(Settings):
-    """The encrypted file of people and templates."""
+    """The encrypted file of people and templates, and how people get into it and out again.
+
+    ``keys`` is the file of their keys; without it, it lies beside ``path`` and ends in
+    ``.keys``. ``enrolment_confirm`` is how a person at the terminal agrees: by a turn of the
+    head, by a button on the page, or not at all. ``duplicates`` is what becomes of a face that
+    is enrolled under another id. ``lookalikes`` is what is asked of people who resemble
+    another one: a wider lead over the second (``lookalike_margin``), a second factor, or
+    nothing more. ``adaptation`` lets templates follow people who agreed to it.
+    ``retention_days`` is how long somebody stays stored after validity or consent ended.
+    """
 
     path: Path = Path("/var/lib/edged/gallery.db")
+    keys: Path | None = None
     templates_per_person: Annotated[int, *_number(1, 50)] = 5
     enrolment_views: Annotated[int, *_number(1, 20)] = 3
     enrolment_timeout_s: Annotated[float, *_number(5, 600)] = 60
+    enrolment_confirm: Literal["turn", "page", "none"] = "turn"
+    duplicates: Literal["refuse", "allow"] = "refuse"
+    lookalikes: Literal["margin", "second_factor", "off"] = "margin"
+    lookalike_margin: Annotated[float, *_number(0, 0.5)] = 0.1
+    adaptation: bool = False
+    require_consent: bool = False
+    retention_days: Annotated[int, *_number(0, 3650)] = 30
+    wipe: Wipe = Wipe()
+
+    @property
+    def keys_path(self) -> Path:
+        """The file of the people's keys."""
+        return self.keys or self.path.with_suffix(".keys")
 
 
 class SimulatedDoor(Settings):
@@ -295,6 +350,26 @@ class Commands(Settings):
         return keys
 
 
+class Sync(Settings):
+    """The site's gallery, followed over MQTT.
+
+    Batches are taken from keys of ``mqtt.commands.keys`` with the role enroller.
+    ``share_enrolments`` sends who is enrolled at this terminal to the site, sealed to
+    ``site_key``, an X25519 public key in PEM form.
+    """
+
+    share_enrolments: bool = False
+    site_key: str | None = None
+
+    @model_validator(mode="after")
+    def _both(self) -> Sync:
+        if self.share_enrolments and self.site_key is None:
+            raise ValueError("share_enrolments needs site_key: whom the templates are sealed to")
+        if self.site_key is not None and "BEGIN PUBLIC KEY" not in self.site_key:
+            raise ValueError("site_key: expected an X25519 public key in PEM form")
+        return self
+
+
 class Mqtt(Settings):
     """The site controller's broker."""
 
@@ -310,6 +385,7 @@ class Mqtt(Settings):
     reconnect_max_s: Annotated[float, *_number(1, 3600)] = 30
     live_within_s: Annotated[float, *_number(1, 3600)] = 10
     commands: Commands = Commands()
+    sync: Sync | None = None
 
     @field_validator("protocol", mode="before")
     @classmethod

@@ -1,0 +1,144 @@
+"""What the gallery knows of a person beside their templates: as it is given, kept and told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from edged.errors import GalleryError
+
+_DAY_S = 86_400.0
+_MOST_GROUPS = 1000
+
+
+def instant(value: Any) -> Any:
+    """Unix seconds of a date or time of RFC 3339; a time without a zone is refused, a date
+    begins at midnight UTC."""
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected a date such as 2027-01-31 or a time such as 2027-01-31T18:00Z")
+    try:
+        if len(value) == len("2027-01-31"):
+            day = date.fromisoformat(value)
+            return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+        moment = datetime.fromisoformat(value)
+    except ValueError as fault:
+        raise ValueError(
+            "expected a date such as 2027-01-31 or a time such as 2027-01-31T18:00Z"
+        ) from fault
+    if moment.tzinfo is None:
+        raise ValueError("a time needs its zone, such as 2027-01-31T18:00Z or +01:00")
+    return moment.timestamp()
+
+
+def written(seconds: float | None) -> str | None:
+    """RFC 3339, UTC, of Unix seconds."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+# 0001 to 9999 in years, as far as a date can be written
+Instant = Annotated[
+    float, BeforeValidator(instant), Field(ge=-62135596800, lt=253402300800, allow_inf_nan=False)
+]
+_Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class Consent(_Frozen):
+    """On what ground a person's templates are kept.
+
+    Attributes:
+        basis: such as ``consent``, ``contract``; the site's words.
+        given: when, Unix seconds.
+        expires: when the ground ends, Unix seconds; with it ends recognition.
+        adaptation: whether the person agreed that their templates follow them over time.
+    """
+
+    basis: _Text
+    given: Instant | None = None
+    expires: Instant | None = None
+    adaptation: bool = False
+
+
+class Profile(_Frozen):
+    """What is kept of a person; all of it sealed with the person's own key.
+
+    Attributes:
+        name: only if the installer wants names here.
+        groups: for the rules of access.
+        valid_from, valid_until: when they are recognised, Unix seconds; None: no bound.
+        retention_days: how long they stay stored after that; None: ``gallery.retention_days``.
+    """
+
+    name: _Text | None = Field(default=None, repr=False)
+    groups: Annotated[tuple[_Text, ...], Field(max_length=_MOST_GROUPS)] = ()
+    valid_from: Instant | None = None
+    valid_until: Instant | None = None
+    consent: Consent | None = None
+    retention_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+
+    @property
+    def end(self) -> float | None:
+        """When recognition ends: of validity and consent what comes first."""
+        expires = self.consent.expires if self.consent else None
+        ends = [end for end in (self.valid_until, expires) if end is not None]
+        return min(ends, default=None)
+
+    def erase_at(self, retention_days: int) -> float | None:
+        """When they are to be erased; None: never by itself."""
+        days = retention_days if self.retention_days is None else self.retention_days
+        return None if self.end is None else self.end + days * _DAY_S
+
+    def told(self) -> dict[str, Any]:
+        """For a person to read: times as RFC 3339."""
+        document = self.model_dump(mode="json", exclude_none=True)
+        for place in (document, document.get("consent", {})):
+            for name in ("valid_from", "valid_until", "given", "expires"):
+                if name in place:
+                    place[name] = written(place[name])
+        return document
+
+
+def read_profile(given: Any) -> Profile:
+    """A profile out of JSON values; times may be numbers or RFC 3339.
+
+    Raises:
+        GalleryError: what is wrong, without repeating what was given.
+    """
+    try:
+        return Profile.model_validate(given)
+    except ValidationError as fault:
+        raise GalleryError(
+            "; ".join(
+                f"{'.'.join(str(step)[:40] for step in error['loc']) or 'profile'}: {error['msg']}"
+                for error in fault.errors(
+                    include_url=False, include_input=False, include_context=False
+                )
+            )[:300]
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """Somebody whose key was destroyed, and with it everything sealed with it.
+
+    Attributes:
+        person_id: as the site gave it; whoever is told decides what becomes of it.
+        reason: ``request``, ``expired``, ``site``, ``duplicate`` …
+        at: RFC 3339, UTC.
+        templates: how many were erased.
+    """
+
+    person_id: str
+    reason: str
+    at: str
+    templates: int = field(default=0)
