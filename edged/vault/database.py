@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from edged.errors import StorageError
-from edged.vault.faults import PAGE_BYTES, translate, unreadable
+from edged.vault.faults import PAGE_BYTES, Layout, translate, unreadable
 from edged.vault.files import placed
 from edged.vault.secret import Secret, derive
 
@@ -36,6 +36,7 @@ class Database:
         purpose: names the derived key, so that no two kinds of files share one.
         schema: SQL scripts; the n-th brings version n to n + 1. Only ever append.
         patience_s: how long a call waits for another process that holds the file.
+        layout: its pages; a file is only opened with those it was made with.
     """
 
     def __init__(
@@ -45,11 +46,13 @@ class Database:
         purpose: str,
         schema: Sequence[str],
         patience_s: float = _BUSY_S,
+        layout: Layout = Layout(),  # noqa: B008  # frozen
     ) -> None:
         self.path = path
         self._key = derive(key, purpose)
         self._schema = schema
         self._patience_s = patience_s
+        self._layout = layout
         self._lock = threading.RLock()
         self._connection: Connection | None = None
 
@@ -96,6 +99,15 @@ class Database:
         """Reads that all see one state, whatever other processes write meanwhile."""
         with self._within("BEGIN") as connection:
             yield connection
+
+    def checkpoint(self) -> None:
+        """Bring what is in the WAL into the file and empty the WAL, so that nothing deleted stays
+        there; a reader in another process puts it off."""
+        with self._lock:
+            try:
+                self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            except _error() as fault:
+                raise translate(fault, self.path) from fault
 
     @property
     def data_version(self) -> int:
@@ -155,13 +167,13 @@ class Database:
         if not self.path.is_file():
             raise StorageError(f"{self.path}: not a plain file")
         if self.path.stat().st_size == 0:  # to SQLite a fresh database, and its WAL worthless
-            raise unreadable(self.path, self._key)
+            raise unreadable(self.path, self._key, self._layout)
         connection = self._bare(self.path, "ro")
         try:
             connection.execute("PRAGMA user_version").fetchone()
         except _error() as fault:
             if "not a database" in str(fault):
-                raise unreadable(self.path, self._key) from None
+                raise unreadable(self.path, self._key, self._layout) from None
             raise translate(fault, self.path) from fault
         finally:
             connection.close()
@@ -185,6 +197,9 @@ class Database:
         # makes writing four times slower; key material SQLCipher locks and wipes in any case
         connection.set_key(b"x'" + self._key.reveal().hex().encode() + b"'")
         connection.execute("PRAGMA cipher_compatibility = 4")
+        if self._layout != Layout():
+            connection.execute(f"PRAGMA cipher_page_size = {self._layout.page_bytes}")
+            connection.execute(f"PRAGMA cipher_hmac_algorithm = HMAC_{self._layout.mac.upper()}")
         return connection
 
     def _connect(self, path: Path) -> Connection:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import shutil
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from edged.errors import DiskFull, StorageError, WrongKey
 
@@ -18,8 +19,20 @@ if TYPE_CHECKING:
 # IV and the page number; page 1 begins with the salt. https://www.zetetic.net/sqlcipher/design/
 PAGE_BYTES = 4096
 _SALT_BYTES = 16
-_HMAC_BYTES = 64
 _NO_ROOM_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The pages of an encrypted file; as they stand here those of SQLCipher 4.
+
+    Attributes:
+        page_bytes: large pages are read faster, small ones written with less.
+        mac: what each page is authenticated with; ``sha256`` is fast where the processor knows it.
+    """
+
+    page_bytes: int = PAGE_BYTES
+    mac: Literal["sha512", "sha256"] = "sha512"
 
 
 def translate(fault: Exception, path: Path) -> StorageError:
@@ -44,18 +57,18 @@ def _no_room(path: Path) -> bool:
         return False
 
 
-def unreadable(path: Path, key: Secret) -> StorageError:
+def unreadable(path: Path, key: Secret, layout: Layout) -> StorageError:
     """Why a file whose first page does not decrypt will not open."""
     size = path.stat().st_size
     with path.open("rb") as file:
         head = file.read(_SALT_BYTES)
     if head.startswith(b"SQLite format 3"):
         return StorageError(f"{path}: a database that is not encrypted, so none of ours")
-    if size == 0 or size % PAGE_BYTES:
+    if size == 0 or size % layout.page_bytes:
         return StorageError(
             f"{path}: cut short, or no database of ours ({size} bytes); restore it from a backup"
         )
-    if _any_page_authentic(path, size // PAGE_BYTES, key):
+    if _any_page_authentic(path, size // layout.page_bytes, key, layout):
         return StorageError(f"{path}: its first page is damaged; restore it from a backup")
     return WrongKey(
         f"{path}: the key does not open it; it was left as it is; "
@@ -63,7 +76,7 @@ def unreadable(path: Path, key: Secret) -> StorageError:
     )
 
 
-def _any_page_authentic(path: Path, pages: int, key: Secret) -> bool:
+def _any_page_authentic(path: Path, pages: int, key: Secret, layout: Layout) -> bool:
     """Whether a later page was written with this key; a look at a few is enough."""
     with path.open("rb") as file:
         salt = bytes(byte ^ 0x3A for byte in file.read(_SALT_BYTES))
@@ -71,10 +84,11 @@ def _any_page_authentic(path: Path, pages: int, key: Secret) -> bool:
         for page in {2, 3, pages // 2, pages - 1, pages}:
             if not 2 <= page <= pages:
                 continue
-            file.seek((page - 1) * PAGE_BYTES)
-            content = file.read(PAGE_BYTES)
-            body, found = content[:-_HMAC_BYTES], content[-_HMAC_BYTES:]
-            made = hmac.digest(mac_key, body + page.to_bytes(4, "little"), "sha512")
+            file.seek((page - 1) * layout.page_bytes)
+            content = file.read(layout.page_bytes)
+            mac_bytes = hashlib.new(layout.mac).digest_size
+            body, found = content[:-mac_bytes], content[-mac_bytes:]
+            made = hmac.digest(mac_key, body + page.to_bytes(4, "little"), layout.mac)
             if hmac.compare_digest(made, found):
                 return True
     return False
