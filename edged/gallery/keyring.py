@@ -1,0 +1,167 @@
+"""The file of keys beside the gallery: without it the gallery is noise.
+
+It is small, it is the only thing that the terminal's key opens, and it is what is destroyed: one
+key for a person who is erased, all of them for a wipe. Backups of the gallery's own file leave it
+out.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from edged.vault.database import Database
+from edged.vault.secret import KEY_BYTES, Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from edged.vault.database import Connection
+
+_SCHEMA = (
+    """
+    -- of the gallery's file; two only while it is rewritten
+    CREATE TABLE generations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        data BLOB NOT NULL,  -- the key of the file
+        seed BLOB NOT NULL,  -- of the turn of all templates
+        tag BLOB NOT NULL    -- makes ids findable; the same in all generations
+    ) STRICT;
+    CREATE TABLE keys (
+        person INTEGER PRIMARY KEY AUTOINCREMENT,  -- a number is never given twice
+        generation INTEGER NOT NULL,
+        made REAL NOT NULL,
+        key BLOB NOT NULL
+    ) STRICT;
+    CREATE INDEX keys_of_generation ON keys (generation);
+    """,
+)
+_MANY = 500
+_ORPHAN_S = 86_400.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """What one state of the gallery's file is written with."""
+
+    number: int
+    data: Secret = field(repr=False)
+    seed: bytes = field(repr=False)
+    tag: Secret = field(repr=False)
+
+
+class Keyring:
+    """The keys of one gallery. Any thread may call; each change is on the disk on return.
+
+    Args:
+        path: the file; made if it is missing.
+        key: the terminal's key.
+    """
+
+    def __init__(self, path: Path, key: Secret) -> None:
+        self.path = path
+        self._database = Database(path, key, "gallery keys", _SCHEMA)
+
+    def open(self) -> None:
+        """Open the file, or make it with a first generation; errors as `Database.open`."""
+        self._database.open()
+        with self._database.transaction() as connection:
+            if connection.execute("SELECT 1 FROM generations").fetchone() is None:
+                _insert(connection, os.urandom(KEY_BYTES))
+
+    def close(self) -> None:
+        """Close the file; safe twice."""
+        self._database.close()
+
+    def generations(self) -> list[Generation]:
+        """The newest first."""
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT number, data, seed, tag FROM generations ORDER BY number DESC"
+            ).fetchall()
+        return [Generation(n, Secret(data), seed, Secret(tag)) for n, data, seed, tag in rows]
+
+    def begin_generation(self) -> Generation:
+        """A new one beside those that are there."""
+        tag = self.generations()[0].tag.reveal()
+        with self._database.transaction() as connection:
+            _insert(connection, tag)
+        return self.generations()[0]
+
+    def end_generations(self, but: int) -> None:
+        """Destroy all generations but one, and the keys of their people."""
+        with self._database.transaction() as connection:
+            gone = connection.execute("DELETE FROM generations WHERE number != ?", (but,)).rowcount
+            gone += connection.execute("DELETE FROM keys WHERE generation != ?", (but,)).rowcount
+        if gone:
+            self._database.checkpoint()
+
+    def new(self, generation: int, count: int) -> list[tuple[int, bytes]]:
+        """Numbers and keys for so many new people."""
+        made = time.time()
+        found = []
+        with self._database.transaction() as connection:
+            for _ in range(count):
+                key = os.urandom(KEY_BYTES)
+                number = connection.execute(
+                    "INSERT INTO keys (generation, made, key) VALUES (?, ?, ?)",
+                    (generation, made, key),
+                ).lastrowid
+                found.append((int(number), key))
+        return found
+
+    def key(self, number: int) -> bytes | None:
+        """One person's key; None once it is destroyed."""
+        return self.keys([number]).get(number)
+
+    def keys(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """The keys of some; those destroyed are left out."""
+        wanted = list(numbers)
+        found: dict[int, bytes] = {}
+        with self._database.snapshot() as connection:
+            for start in range(0, len(wanted), _MANY):
+                some = wanted[start : start + _MANY]
+                marks = ",".join("?" * len(some))
+                found.update(
+                    connection.execute(
+                        f"SELECT person, key FROM keys WHERE person IN ({marks})",  # noqa: S608
+                        some,
+                    ).fetchall()
+                )
+        return found
+
+    def all(self, generation: int) -> dict[int, bytes]:
+        """Every key of a generation, by the person's number."""
+        with self._database.snapshot() as connection:
+            return dict(
+                connection.execute(
+                    "SELECT person, key FROM keys WHERE generation = ?", (generation,)
+                ).fetchall()
+            )
+
+    def destroy(self, numbers: Collection[int]) -> None:
+        """Destroy people's keys; nothing of them stays in the file or its WAL."""
+        with self._database.transaction() as connection:
+            connection.executemany("DELETE FROM keys WHERE person = ?", [(n,) for n in numbers])
+        self._database.checkpoint()
+
+    def destroy_orphans(self, generation: int, known: Collection[int]) -> None:
+        """Destroy keys that no person has, left by a power cut; a young one may belong to
+        somebody whom another process is just adding."""
+        old = time.time() - _ORPHAN_S
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT person FROM keys WHERE generation = ? AND made < ?", (generation, old)
+            ).fetchall()
+        if orphans := {number for (number,) in rows} - set(known):
+            self.destroy(orphans)
+
+
+def _insert(connection: Connection, tag: bytes) -> None:
+    connection.execute(
+        "INSERT INTO generations (data, seed, tag) VALUES (?, ?, ?)",
+        (os.urandom(KEY_BYTES), os.urandom(KEY_BYTES), tag),
+    )
