@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from edged.cli import gallery_identity
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import GalleryError
@@ -34,6 +35,7 @@ def add(command: argparse.ArgumentParser) -> None:
         add_config(action, required=True)
         add_json(action)
         action.set_defaults(run=run)
+    gallery_identity.add(actions.add_parser("identity", help="print this terminal's public keys"))
 
 
 @contextmanager
