@@ -16,6 +16,7 @@
     │   ├── WrongKey       the key does not open this file (the file is left untouched)
     │   └── DiskFull       there is no room left; nothing was half-written
     ├── GalleryError       the gallery refuses a person or a template
+    │   └── EnrolmentRefused  a rule of the site speaks against an enrolment (has a code)
     ├── DoorError          the relay cannot be driven
     ├── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
     ├── ScreenError        the page for the terminal's own screen cannot be served
@@ -88,6 +89,18 @@ class DiskFull(StorageError):
 
 class GalleryError(EdgedError):
     """The gallery refuses a person or a template."""
+
+
+class EnrolmentRefused(GalleryError):
+    """A rule of the site speaks against an enrolment.
+
+    Attributes:
+        reason: a code for programs, such as ``duplicate``.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
 class DoorError(EdgedError):
