@@ -157,6 +157,15 @@ class Measures:
     blur: float | None = None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Second:
+    """What another network made of the same view, while people move to it; see `Observation`."""
+
+    embedding: Floats
+    log_variance: float
+    quality: float
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """What one frame showed of the face that is being served.
@@ -170,6 +179,7 @@ class Observation:
         gains: what mending each of ``defects`` is predicted to add to the quality, 0-1, in the
             same order; empty where nobody has measured.
         measures: what the view measured; None without a face.
+        second: of the network that shall take over, where there is one.
     """
 
     t_s: float
@@ -183,6 +193,7 @@ class Observation:
     quality: float | None = None
     gains: tuple[float, ...] = ()
     measures: Measures | None = None
+    second: Second | None = None
 
 
 @dataclass(frozen=True, slots=True)

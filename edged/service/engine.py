@@ -18,14 +18,14 @@ from edged.bundle.store import hold
 from edged.decision.policy import similarity_at
 from edged.errors import NoUsableFace
 from edged.runtime.choose import open_runner
-from edged.types import Box, Defect, Face
+from edged.types import Box, Defect, Face, Second
 from edged.vision.defects import blur, find_defects
 from edged.vision.embed import Embedded, Embedder
 from edged.vision.mtcnn import Detector
 from edged.vision.pipeline import Vision, as_face
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edged.bundle.load import Bundle
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edged.config import schema
     from edged.decision.policy import Policy
     from edged.runtime.base import Runner, RunnerInfo
-    from edged.types import Image
+    from edged.types import Image, Point
 
 T = TypeVar("T")
 W = TypeVar("W", bound="Runner")
@@ -70,15 +70,20 @@ class Engine:
 
     Raises on `open`: BundleError, RuntimeFault.
 
+    Args:
+        model, limits: the settings.
+        detects: False opens the recogniser alone, for chips that another engine cuts out.
+
     Attributes:
         passed_over: why a bundle that goes before the one in use is not used; empty as a rule.
         selftest: how near the runtime comes to what the bundle expects; None where the bundle
             has no self-test.
     """
 
-    def __init__(self, model: schema.Model, limits: schema.Vision) -> None:
+    def __init__(self, model: schema.Model, limits: schema.Vision, *, detects: bool = True) -> None:
         self._model = model
         self._limits = limits
+        self._detects = detects
         self._stack = ExitStack()
         self.bundle: Bundle
         self.manifest: Recogniser
@@ -122,12 +127,17 @@ class Engine:
         pnet, rnet, onet = (self._runners[role] for role in CASCADE_OUTPUTS)
         return Detector(pnet, rnet, onet, smallest_face_px or self._limits.smallest_face_px)
 
-    def vision(self, policy: Policy | None = None) -> Vision:
+    def vision(
+        self,
+        policy: Policy | None = None,
+        again: Callable[[Image, Sequence[Point], Image], Second | None] | None = None,
+    ) -> Vision:
         """A fresh pipeline for one camera.
 
         Args:
             policy: says which views count; every one of them is asked whether it still shows
                 the same person.
+            again: see `Vision`.
         """
         lowest = self.manifest.quality.minimum.attendance
         return Vision(
@@ -136,7 +146,21 @@ class Engine:
             self._limits,
             same=similarity_at(_SAME_PERSON_FMR, self.manifest.similarity.risk),
             trusted=lowest if policy is None else min(policy.view_floor, lowest),
+            again=again,
         )
+
+    def see_again(
+        self, image: Image, landmarks: Sequence[Point], chip: Image, of: Embedder
+    ) -> Second:
+        """What this engine's recogniser makes of a view that another one was given as `chip`.
+
+        Raises:
+            RuntimeFault: the inference runtime failed.
+        """
+        if not self.embedder.sees_as(of):
+            chip = self.embedder.chip(image, landmarks)
+        found = self.embedder.embed(chip)
+        return Second(found.embedding, found.log_variance, found.quality)
 
     def warm_up(self, image: Image) -> None:
         """Run every network once, as a first frame would."""
@@ -190,12 +214,16 @@ class Engine:
         return Extraction(place, embedded, tuple(defects), len(found), chip)
 
     def _open(self) -> None:
-        detector, cascade = self._first(self._model.detector, self._open_cascade)
-        self._stack.callback(_close, cascade)
+        networks: dict[str, Path] = {}
+        cascade: dict[str, Runner] = {}
+        if self._detects:
+            detector, cascade = self._first(self._model.detector, self._open_cascade)
+            self._stack.callback(_close, cascade)
+            networks = detector.networks
         self.bundle, recogniser = self._first(self._model.bundle, self._open_recogniser)
         self._stack.callback(recogniser.close)
         self.manifest = self.bundle.recogniser
-        self.networks = {**detector.networks, **self.bundle.networks}
+        self.networks = {**networks, **self.bundle.networks}
         self._runners = {**cascade, "network": recogniser}
         self.embedder = Embedder(self.manifest, recogniser)
         self.runner_info = recogniser.describe()

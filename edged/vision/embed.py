@@ -51,6 +51,11 @@ class Embedder:
         """The aligned face, BGR uint8 (height, width, 3) of the network's input."""
         return align(image, landmarks, self._manifest.alignment.landmarks, self._size)
 
+    def sees_as(self, other: Embedder) -> bool:
+        """Whether both networks are given the same chip of a face."""
+        mine, theirs = self._manifest.alignment, other._manifest.alignment
+        return self._size == other._size and mine == theirs
+
     def embed(self, chip: Image) -> Embedded:
         """Embed an aligned face (BGR uint8).
 

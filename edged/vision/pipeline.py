@@ -22,8 +22,10 @@ from edged.vision.tone import toned
 from edged.vision.track import Tracker
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from edged.config.schema import Vision as Limits
-    from edged.types import Box, Floats, Frame, Image
+    from edged.types import Box, Floats, Frame, Image, Point, Second
     from edged.vision.embed import Embedded, Embedder
     from edged.vision.mtcnn import Detection, Detector
     from edged.vision.track import Track
@@ -51,6 +53,8 @@ class Vision:
         limits: when a view is fit to be used.
         same: the similarity from which two views are of one person.
         trusted: the quality from which a view can say that it is somebody else.
+        again: what a second network makes of a view that can be trusted: of an image, the
+            landmarks in it and the chip that was embedded; None while it makes nothing.
     """
 
     def __init__(
@@ -61,12 +65,14 @@ class Vision:
         *,
         same: float,
         trusted: float,
+        again: Callable[[Image, Sequence[Point], Image], Second | None] | None = None,
     ) -> None:
         self._detector = detector
         self._embedder = embedder
         self._limits = limits
         self._same = same
         self._trusted = trusted
+        self._again = again
         self._seen: _Person | None = None
         self._tracker = Tracker(limits.near_face_px)
         self._since_detection = 0
@@ -120,6 +126,9 @@ class Vision:
             defects.append(Defect.BLURRED)
         if not self._is_same(track, found):
             return self._nobody(frame)
+        second = None
+        if self._again is not None and embed and found.quality >= self._trusted:
+            second = self._again(image, face.landmarks, chip)
         return replace(
             seen,
             defects=tuple(defects),
@@ -128,6 +137,7 @@ class Vision:
             quality=found.quality,
             gains=gains(defects, face, measures, visible, found.quality),
             measures=measures,
+            second=second,
         )
 
     def _nobody(self, frame: Frame) -> Observation:
