@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from edged.decision.policy import Policy
     from edged.decision.presentation import Step
     from edged.types import Floats, Match, Observation
+    from edged.vision.evidence import Fused
 
 
 class Judge:
@@ -25,6 +26,8 @@ class Judge:
         search: the two people most similar to a template.
         quality: what a log variance means, 0-1; the bundle's calibration.
         on_mark: called with what else than an observation changed its mind.
+        both: searches with the evidence of two networks, while people move from one to the
+            other; given the next one's only where it rests on the same views.
 
     Attributes:
         fused: what the last observation's evidence said; None where it added nothing.
@@ -36,12 +39,15 @@ class Judge:
         search: Callable[[Floats], Match],
         quality: Callable[[float], float],
         on_mark: Callable[[Held | Forgot], None] = lambda _: None,
+        both: Callable[[Fused, Fused | None], FusedMatch] | None = None,
     ) -> None:
+        self._both = both
         self._search = search
         self._quality = quality
         self._on_mark = on_mark
         self._presentation = Presentation(policy)
         self._evidence = Evidence()
+        self._other = Evidence()
         self.fused: FusedMatch | None = None
 
     @property
@@ -70,6 +76,7 @@ class Judge:
         self._on_mark(Forgot())
         self._presentation.reset()
         self._evidence.clear()
+        self._other.clear()
 
     def _fuse(self, observation: Observation) -> FusedMatch | None:
         track_id, embedding = observation.track_id, observation.embedding
@@ -78,8 +85,19 @@ class Judge:
             return None
         if self._presentation.starts_anew(track_id):
             self._evidence.clear()
+            self._other.clear()
         fused = self._evidence.add(track_id, embedding, log_variance)
+        other = self._add_other(track_id, observation)
         if fused is None:
             return None
+        if self._both is not None:
+            same = other is not None and other.views == fused.views
+            return self._both(fused, other if same else None)
         quality = self._quality(fused.log_variance)
         return FusedMatch(self._search(fused.template), quality, fused.views)
+
+    def _add_other(self, track_id: int, observation: Observation) -> Fused | None:
+        second = observation.second
+        if self._both is None or second is None:
+            return None
+        return self._other.add(track_id, second.embedding, second.log_variance)
