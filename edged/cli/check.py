@@ -11,7 +11,7 @@ from edged.config.load import in_order, load_parts, problem_at
 from edged.door.table import make_door
 from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
 from edged.events.outbox import Outbox
-from edged.gallery.store import Gallery
+from edged.gallery.store import make_gallery
 from edged.history.store import History, beside
 from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
@@ -163,8 +163,9 @@ def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
     """The encrypted files, each of its own; what a wrong key would make is not made."""
     files: dict[str, tuple[Path, Callable[[], None]]] = {}
     if "gallery" in parts:
-        path = parts["gallery"].path
-        files["gallery.path"] = path, lambda: _open(Gallery(path, key))
+        gallery = parts["gallery"]
+        files["gallery.path"] = gallery.path, lambda: _open(make_gallery(gallery, key))
+        files["gallery.keys"] = gallery.keys_path, lambda: None  # opened with the gallery
     if "events" in parts:
         events = parts["events"]
         files["events.path"] = events.path, lambda: _open(Outbox(events.path, key, events.capacity))

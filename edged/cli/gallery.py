@@ -9,7 +9,7 @@ from edged.cli import gallery_identity
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import GalleryError
-from edged.gallery.store import Gallery
+from edged.gallery.store import make_gallery
 from edged.recording.file import RecordingFile
 from edged.vault.keys import create_key_file, load_key
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from edged.cli.output import Output
     from edged.config.schema import Config
+    from edged.gallery.store import Gallery
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def add(command: argparse.ArgumentParser) -> None:
 @contextmanager
 def opened(config: Config) -> Iterator[Gallery]:
     """The gallery of this configuration, for the length of a block."""
-    gallery = Gallery(config.gallery.path, load_key(config.key))
+    gallery = make_gallery(config.gallery, load_key(config.key))
     gallery.open()
     try:
         yield gallery

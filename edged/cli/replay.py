@@ -13,7 +13,7 @@ from edged.cli.output import BadUsage, add_config, add_json, positive
 from edged.config.load import NOT_A_VALUE, load
 from edged.config.schema import Decision
 from edged.errors import GalleryError
-from edged.gallery.store import Gallery
+from edged.gallery.store import make_gallery
 from edged.recording.file import RecordingFile
 from edged.service.replay import changed_policy, replay
 from edged.service.whatif import Pseudonyms, document, lines
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
     from edged.config.schema import Config
     from edged.decision.policy import Policy
+    from edged.gallery.store import Gallery
     from edged.recording.items import Header
     from edged.service.replay import Search
 
@@ -94,7 +95,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if args.from_ is not None and args.to_ is not None and args.from_ >= args.to_:
         raise BadUsage("--from must be before --to")
     file = RecordingFile(args.file, key)
-    gallery = Gallery(config.gallery.path, key) if args.gallery else None
+    gallery = make_gallery(config.gallery, key) if args.gallery else None
     try:
         file.open(make=False)
         with file.reading() as reader:

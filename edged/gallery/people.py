@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edged.errors import GalleryError
+from edged.gallery.profile import Profile
 from edged.gallery.vectors import unit
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from edged.gallery.sealed import Kept
     from edged.types import Floats
 
 _LONGEST_ID = 64
@@ -24,15 +28,40 @@ class Person:
 
     Attributes:
         id: as the site gave it.
-        name: only if the installer wants names here.
         templates: how many of each model.
         created: RFC 3339, UTC.
+        profile: what else is known of them.
+        origin: the site's revision that made them so; None for somebody enrolled here.
     """
 
     id: str
-    name: str | None = field(repr=False)  # so that it cannot slip into a log
     templates: dict[str, int]
     created: str
+    profile: Profile = field(default=Profile(), repr=False)  # a name must not slip into a log
+    origin: int | None = None
+
+    @property
+    def name(self) -> str | None:
+        """Only if the installer wants names here."""
+        return self.profile.name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """All that the gallery holds of one person, to be carried elsewhere.
+
+    Attributes:
+        templates: by the model's identity, the oldest first, in the network's own space.
+        origin: the site's revision that made it so; None for somebody enrolled here.
+        marker: of the last snapshot of the site that named them.
+    """
+
+    person_id: str
+    profile: Profile = field(repr=False)
+    templates: Mapping[str, Sequence[Kept]] = field(repr=False)
+    created: str
+    origin: int | None = None
+    marker: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

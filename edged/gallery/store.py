@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from edged.errors import GalleryError
-from edged.gallery import rows
-from edged.gallery.people import Enrolment, Person, check_id
+from edged.events.types import utc_now
+from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_record
+from edged.gallery.choose import best_templates
+from edged.gallery.files import LAYOUT, PURPOSE, Lock, current_generation
+from edged.gallery.keyring import Keyring
+from edged.gallery.people import Enrolment, Person, Stored, check_id
+from edged.gallery.profile import Erased, Profile
+from edged.gallery.sealed import Kept
 from edged.gallery.search import Index
-from edged.gallery.vectors import agreement, fused
 from edged.vault.database import Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from edged.config import schema
+    from edged.gallery.book import Entry
+    from edged.gallery.keyring import Generation
     from edged.types import Floats
-    from edged.vault.database import Connection
     from edged.vault.keys import Secret
+
+log = logging.getLogger(__name__)
 
 
 class Gallery:
@@ -28,27 +39,75 @@ class Gallery:
 
     Every change is on the disk when the call returns, and in the indexes. Any thread may call.
     Other processes may change the file; `changed` tells, `refresh` brings the indexes up.
+
+    Args:
+        path: the gallery's file; made if it is missing.
+        key: the terminal's key.
+        keys: the file of people's keys; None: beside `path`, ending in ``.keys``.
+        retention_days: how long people stay stored after validity or consent ended.
+        clock: the wall clock, Unix seconds.
     """
 
-    def __init__(self, path: Path, key: Secret) -> None:
-        self._database = Database(path, key, "gallery", rows.SCHEMA)
+    def __init__(
+        self,
+        path: Path,
+        key: Secret,
+        keys: Path | None = None,
+        *,
+        retention_days: int = 30,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.keys_path = keys or path.with_suffix(".keys")
+        self._key = key
+        self._keyring = Keyring(self.keys_path, key)
+        self._lock_file = Lock(path)
+        self._retention_days = retention_days
+        self._clock = clock
         self._lock = threading.RLock()  # a change and its way into the indexes are one
+        self._generation: Generation | None = None
+        self._database: Database | None = None
         self._indexes: dict[str, Index] = {}
         self._revisions: dict[str, int] = {}  # of the file, that an index holds at least
+        self._ids: dict[int, str] = {}  # of everybody in an index
         self._seen = 0
+        self._force_s = (0.0, float("inf"))  # while the clock is in here, who is in force stays
 
     def open(self) -> None:
-        """Open the file, or make it; for the errors see `Database.open`."""
+        """Open both files, or make them; a gallery of older software is brought up to date.
+
+        Raises:
+            WrongKey: the key does not open them; nothing was changed.
+            DiskFull, StorageError: as `Database.open`; also when one of the files is missing, or
+                another command is rewriting them.
+        """
         with self._lock:
-            self._database.open()
-            self._seen = self._database.data_version
+            if self._database is not None:
+                return
+            self._lock_file.share()
+            try:
+                self._generation, self._database = current_generation(
+                    self.path, self._key, self._keyring, self._lock_file
+                )
+                self._finish_erasing()
+                self._seen = self._database.data_version
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
-        """Close the file; indexes that were given out stay as they are."""
+        """Close the files; indexes that were given out stay as they are."""
         with self._lock:
             self._indexes.clear()
             self._revisions.clear()
-            self._database.close()
+            self._ids.clear()
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+            self._keyring.close()
+            self._lock_file.release()
+
+    # people in
 
     def add(
         self,
@@ -64,18 +123,25 @@ class Gallery:
     ) -> None:
         """Add one template; see `Enrolment` for the values and `add_many` for the rest."""
         enrolment = Enrolment(person_id, embedding, model, quality, source, name)
-        self._store([enrolment.checked()], limit, coherence)
+        self._store([enrolment.checked()], limit, coherence, {})
 
     def add_many(
-        self, enrolments: Iterable[Enrolment], *, limit: int, coherence: float | None = None
+        self,
+        enrolments: Iterable[Enrolment],
+        *,
+        limit: int,
+        coherence: float | None = None,
+        profiles: Mapping[str, Profile] | None = None,
     ) -> None:
         """Add all of these templates or none, in one transaction.
 
         Args:
             enrolments: in order of age, the newest last.
-            limit: templates that a person may have of one model; the oldest give way.
+            limit: templates that a person may have of one model; `best_templates` stay.
             coherence: the least similarity (cosine) of each template of a person, kept or new,
                 to their other ones fused; None only refuses templates that cancel out.
+            profiles: replaces what is known of these people; a name that an enrolment gives
+                and a profile does not is kept.
 
         Raises:
             GalleryError: one of them is refused; which, and why.
@@ -88,86 +154,287 @@ class Gallery:
             except GalleryError as fault:
                 raise GalleryError(f"enrolment {place}: {fault}") from fault
         if checked:
-            self._store(checked, limit, coherence)
+            self._store(checked, limit, coherence, profiles or {})
 
-    def remove(self, person_id: str) -> bool:
-        """Delete a person and all templates; whether there was one."""
+    def set_profile(self, person_id: str, profile: Profile) -> None:
+        """Replace what is known of a person.
+
+        Raises:
+            GalleryError: nobody is enrolled as this.
+        """
         check_id(person_id)
         with self._lock:
-            with self._database.transaction() as connection:
-                person = connection.execute(
-                    "SELECT number FROM people WHERE id = ?", (person_id,)
-                ).fetchone()
-                if person is None:
-                    return False
-                connection.execute("DELETE FROM people WHERE number = ?", person)
-                rows.bump(connection)
-            for index in self._indexes.values():
-                index.remove([person_id])
-            return True
+            with self._write() as book:
+                entry = self._known(book, person_id)
+                book.write(entry, replace(book.read(entry), profile=profile))
+                book.touch(entry.number, book.bump())
+            self._follow()
+
+    def replace_templates(self, person_id: str, model: str, templates: Sequence[Kept]) -> None:
+        """Give a person exactly these templates of a model, in the network's space; none: erase
+        what they have of it.
+
+        Raises:
+            GalleryError: nobody is enrolled as this, or a template is none.
+        """
+        check_id(person_id)
+        for one in templates:
+            Enrolment(person_id, one.embedding, model, one.quality, one.source).checked()
+        with self._lock:
+            with self._write() as book:
+                entry = self._known(book, person_id)
+                book.put(entry, person_id, model, templates)
+                book.touch(entry.number, book.bump())
+            self._follow()
+
+    def apply(
+        self,
+        upserts: Sequence[Stored],
+        drops: Sequence[tuple[str, int]],
+        facts: Mapping[str, str | None],
+        *,
+        marker: str | None = None,
+    ) -> list[Erased]:
+        """Take over what the site says, in one transaction.
+
+        Somebody is replaced, or erased, only by a revision of the site that is newer than the
+        one that made them so.
+
+        Args:
+            upserts: whole people, each with its `origin`.
+            drops: ids and the site's revision that removed them.
+            facts: small texts to be kept with it; None forgets one.
+            marker: put on everybody in `upserts`, also those that were newer here.
+
+        Raises:
+            GalleryError: one of them is no person; which, and why. Nothing was changed.
+            DiskFull, StorageError: nothing was changed.
+        """
+        for one in upserts:
+            _check_stored(one)
+        erased: list[Erased] = []
+        with self._lock:
+            with self._write() as book:
+                revision = book.bump()
+                for one in upserts:
+                    self._take_over(book, one, marker, revision)
+                for person_id, origin in drops:
+                    entry = book.find(person_id)
+                    if entry is not None and (_origin(book, entry) or -1) < origin:
+                        erased += self._erase(book, {entry.number: entry}, "site", revision)
+                for name, value in facts.items():
+                    book.set_fact(name, value)
+            self._follow()
+        return erased
+
+    def sweep(self, marker: str, facts: Mapping[str, str | None]) -> list[Erased]:
+        """Erase who came from the site and does not bear its snapshot's marker."""
+        with self._lock:
+            with self._write() as book:
+                numbers = book.connection.execute(
+                    "SELECT number FROM people WHERE origin IS NOT NULL AND marker IS NOT ?",
+                    (marker,),
+                ).fetchall()
+                entries = book.some([number for (number,) in numbers])
+                erased = self._erase(book, entries, "site", book.bump())
+                for name, value in facts.items():
+                    book.set_fact(name, value)
+            self._follow()
+        return erased
+
+    # people out
+
+    def remove(self, person_id: str, *, reason: str = "request") -> Erased | None:
+        """Erase a person: their key first, then all that it sealed; None: there was nobody."""
+        check_id(person_id)
+        with self._lock:
+            with self._write() as book:
+                entry = book.find(person_id)
+                if entry is None:
+                    return None
+                erased = self._erase(book, {entry.number: entry}, reason, book.bump())
+            self._follow()
+        return erased[0]
+
+    def tick(self, now_s: float, *, erase: bool = True) -> list[Erased]:
+        """Follow the clock: who begins or ceases to be in force, and whose time of keeping is
+        over.
+
+        Args:
+            now_s: Unix seconds.
+            erase: whether the clock is to be trusted with what cannot be undone.
+        """
+        self.keep(now_s)
+        if not erase:
+            return []
+        with self._lock:
+            with self._read() as book:
+                if not book.due(now_s, self._retention_days):
+                    return []
+            with self._write() as book:
+                entries = book.some(book.due(now_s, self._retention_days))
+                erased = self._erase(book, entries, "expired", book.bump())
+            self._follow()
+        return erased
+
+    def keep(self, now_s: float) -> None:
+        """Before a search: nobody is found who is not in force now. Nothing to do, as a rule."""
+        from_s, to_s = self._force_s
+        if from_s <= now_s < to_s or not self._indexes:
+            return
+        with self._lock:
+            before_s = self._force_s[0]
+            with self._read() as book:
+                numbers = book.turning(min(before_s, now_s), max(before_s, now_s))
+                for index in self._indexes.values():
+                    self._reload(book, index, numbers, now_s)
+                self._force_s = now_s, book.next_turn(now_s)
+
+    # what is known
 
     def people(self) -> list[Person]:
         """Everybody, in order of id."""
-        with self._database.snapshot() as connection:
-            persons = connection.execute(
-                "SELECT number, id, name, created FROM people ORDER BY id"
-            ).fetchall()
-            counted = connection.execute(
+        with self._read() as book:
+            models = book.models()
+            entries = book.entries()
+            rows = book.connection.execute("SELECT number, record, origin FROM people").fetchall()
+            counted = book.connection.execute(
                 "SELECT person, model, count(*) FROM templates GROUP BY person, model"
             ).fetchall()
         templates: dict[int, dict[str, int]] = {}
-        for person, model, number in counted:
-            templates.setdefault(person, {})[model] = number
-        return [
-            Person(person_id, name, templates.get(number, {}), created)
-            for number, person_id, name, created in persons
-        ]
+        for number, model, count in counted:
+            templates.setdefault(number, {})[models[model]] = count
+        found = []
+        for number, sealed, origin in rows:
+            if number in entries:
+                record = read_record(entries[number], sealed)
+                has = templates.get(number, {})
+                found.append(Person(record.id, has, record.created, record.profile, origin))
+        return sorted(found, key=lambda person: person.id)
 
-    def count(self, model: str) -> int:
-        """How many people have a template of this model."""
-        with self._database.snapshot() as connection:
-            row = connection.execute(
-                "SELECT count(DISTINCT person) FROM templates WHERE model = ?", (model,)
-            ).fetchone()
-        return int(row[0])
+    def person(self, person_id: str) -> Person | None:
+        """One of them; None: nobody is enrolled as this."""
+        check_id(person_id)
+        with self._read() as book:
+            entry = book.find(person_id)
+            if entry is None:
+                return None
+            record, models = book.read(entry), book.models()
+            counted = book.connection.execute(
+                "SELECT model, count(*) FROM templates WHERE person = ? GROUP BY model",
+                (entry.number,),
+            ).fetchall()
+            has = {models[model]: count for model, count in counted}
+            return Person(record.id, has, record.created, record.profile, _origin(book, entry))
+
+    def profile(self, person_id: str) -> Profile | None:
+        """What is known of a person; None: nobody is enrolled as this."""
+        check_id(person_id)
+        with self._read() as book:
+            entry = book.find(person_id)
+            return None if entry is None else book.read(entry).profile
 
     def name_of(self, person_id: str) -> str | None:
         """The person's name; None without one, and for a stranger."""
-        check_id(person_id)
-        with self._database.snapshot() as connection:
-            row = connection.execute(
-                "SELECT name FROM people WHERE id = ?", (person_id,)
+        profile = self.profile(person_id)
+        return None if profile is None else profile.name
+
+    def count(self, model: str) -> int:
+        """How many people have a template of this model."""
+        with self._read() as book:
+            row = book.connection.execute(
+                "SELECT count(*) FROM fused WHERE model = ?", (book.model(model),)
             ).fetchone()
-        return row[0] if row else None
+        return int(row[0])
+
+    def kept(self, person_id: str, model: str) -> list[Kept]:
+        """A person's templates of a model in the network's space, the oldest first."""
+        check_id(person_id)
+        with self._read() as book:
+            entry, number = book.find(person_id), book.model(model)
+            found = [] if entry is None or number is None else book.kept(entry, number)
+            return [book.turned_back(one, model) for one in found]
 
     def templates(self, person_id: str, model: str) -> list[Floats]:
-        """What the person's row in the model's index is made of: each (d,), the oldest first."""
-        check_id(person_id)
-        with self._database.snapshot() as connection:
-            return rows.templates(connection, person_id, model)
+        """The embeddings alone: what the person's row in the model's index is made of."""
+        return [one.embedding for one in self.kept(person_id, model)]
+
+    def everything(self) -> Iterator[Stored]:
+        """All people with all templates, one after the other, in one state of the file.
+
+        Nobody else gets at this gallery meanwhile; for a backup open one of your own.
+        """
+        with self._read() as book:
+            models = book.models()
+            rows = book.connection.execute("SELECT number, origin, marker FROM people").fetchall()
+            site = {number: (origin, marker) for number, origin, marker in rows}
+            for number, entry in book.entries().items():
+                record = book.read(entry)
+                templates = {
+                    identity: [book.turned_back(one, identity) for one in kept]
+                    for model, identity in models.items()
+                    if (kept := book.kept(entry, model))
+                }
+                yield Stored(record.id, record.profile, templates, record.created, *site[number])
+
+    def set_lookalikes(self, person_id: str, others: Mapping[str, float]) -> None:
+        """Whom a person resembles, and how much; replaces what was known of this person."""
+        with self._lock:
+            with self._write() as book:
+                entry = self._known(book, person_id)
+                revision = book.bump()
+                book.connection.execute(
+                    "DELETE FROM lookalikes WHERE a = ? OR b = ?", (entry.number, entry.number)
+                )
+                for other, similarity in others.items():
+                    pair = sorted((entry.number, self._known(book, other).number))
+                    book.connection.execute(
+                        "INSERT OR REPLACE INTO lookalikes VALUES (?, ?, ?)",
+                        (*pair, float(similarity)),
+                    )
+                book.touch(entry.number, revision)
+            self._follow()
+
+    def lookalikes(self) -> dict[tuple[str, str], float]:
+        """All pairs of people who resemble each other, and how much."""
+        with self._read() as book:
+            rows = book.connection.execute("SELECT a, b, similarity FROM lookalikes").fetchall()
+            entries = book.some({number for a, b, _ in rows for number in (a, b)})
+            ids = {number: book.read(entry).id for number, entry in entries.items()}
+        return {(ids[a], ids[b]): s for a, b, s in rows if a in ids and b in ids}
+
+    def fact(self, name: str) -> str | None:
+        """A small text that is kept in the file under a name."""
+        with self._read() as book:
+            return book.fact(name)
+
+    def set_fact(self, name: str, value: str | None) -> None:
+        """Keep a small text in the file; None forgets it."""
+        with self._lock, self._write() as book:
+            book.set_fact(name, value)
 
     @property
     def revision(self) -> int:
         """Grows with every change, whoever made it."""
-        with self._database.snapshot() as connection:
-            return rows.revision(connection)
+        with self._read() as book:
+            return book.revision
+
+    # indexes
 
     def changed(self) -> bool:
         """Whether another process changed the file since the last `refresh`; microseconds."""
-        return self._database.data_version != self._seen
+        return self._opened().data_version != self._seen
 
     def refresh(self) -> None:
         """Bring the indexes to what the file holds now."""
         with self._lock:
             # read first: what comes in after it makes `changed` true once more
-            seen = self._database.data_version
-            with self._database.snapshot() as connection:
-                for index in self._indexes.values():
-                    self._bring_up(connection, index)
+            seen = self._opened().data_version
+            self._follow()
             self._seen = seen
 
     def index(self, model: str, size: int) -> Index:
-        """Who has templates of one model, kept in step with the gallery from here on.
+        """Who has templates of one model and is in force, kept in step from here on.
 
         A person's row is the mean of their templates, put to length 1.
 
@@ -181,27 +448,79 @@ class Gallery:
         with self._lock:
             known = self._indexes.get(model)
             if known is None:
-                with self._database.snapshot() as connection:
-                    rows.check_size(connection, model, size)
-                    known = Index(model, size)
-                    self._bring_up(connection, known)
+                with self._read() as book:
+                    if book.model(model) is not None:
+                        book.model(model, size)
+                    turned_by = book.rotation(model, size)
+                known = Index(model, size, turned_by)
                 self._indexes[model] = known
+                try:
+                    self._follow()
+                except BaseException:
+                    del self._indexes[model]
+                    raise
             elif known.size != size:
                 raise GalleryError(f"templates of this model have {known.size} numbers, not {size}")
             return known
 
-    def _bring_up(self, connection: Connection, index: Index) -> None:
-        revision = rows.revision(connection)
-        rows.bring_up(connection, index, self._revisions.get(index.model, -1))
-        self._revisions[index.model] = revision
+    def _follow(self) -> None:
+        """Bring every index to what the file holds."""
+        if not self._indexes:
+            return
+        now_s = self._clock()
+        self.keep(now_s)
+        with self._read() as book:
+            revision = book.revision
+            for index in self._indexes.values():
+                since = self._revisions.get(index.model, -1)
+                if since < 0:
+                    self._load(book, index, now_s)
+                elif since != revision:
+                    changed, gone = book.changed(since)
+                    self._reload(book, index, changed, now_s)
+                    index.remove([self._ids[n] for n in gone if n in self._ids])
+                self._revisions[index.model] = revision
+            pairs = book.connection.execute(
+                "SELECT a FROM lookalikes UNION SELECT b FROM lookalikes"
+            )
+            marked = [self._ids[n] for (n,) in pairs if n in self._ids]
+            self._force_s = now_s, book.next_turn(now_s)
+        for index in self._indexes.values():
+            index.mark(marked)
 
-    def _store(self, enrolments: Sequence[Enrolment], limit: int, coherence: float | None) -> None:
+    def _load(self, book: Book, index: Index, now_s: float) -> None:
+        number = book.model(index.model)
+        if number is not None:
+            owners, ids, matrix = book.rows(number, index.size, now_s)
+            index.put_many(ids, matrix)
+            self._ids.update(zip(owners, ids, strict=True))
+
+    def _reload(self, book: Book, index: Index, numbers: Collection[int], now_s: float) -> None:
+        """Take over some people's rows; who has none, or is not in force, is forgotten."""
+        model = book.model(index.model)
+        if model is None or not numbers:
+            return
+        owners, ids, matrix = book.rows(model, index.size, now_s, numbers)
+        index.put_many(ids, matrix)
+        self._ids.update(zip(owners, ids, strict=True))
+        gone = set(numbers) - set(owners)
+        index.remove([self._ids[n] for n in gone if n in self._ids])
+
+    # parts of a change
+
+    def _store(
+        self,
+        enrolments: Sequence[Enrolment],
+        limit: int,
+        coherence: float | None,
+        profiles: Mapping[str, Profile],
+    ) -> None:
         if limit < 1:
             raise GalleryError("a person may have at least one template; raise the limit")
         sizes = {(one.model, len(one.embedding)) for one in enrolments}
         if len(sizes) > len({model for model, _ in sizes}):
             raise GalleryError("embeddings of one model have different sizes")
-        changed: dict[str, dict[str, Floats]] = {model: {} for model, _ in sizes}
+        now = utc_now()
         with self._lock:
             for model, size in sizes:
                 index = self._indexes.get(model)
@@ -209,35 +528,157 @@ class Gallery:
                     raise GalleryError(
                         f"templates of this model have {index.size} numbers, not {size}"
                     )
-            with self._database.transaction() as connection:
-                for model, size in sizes:
-                    rows.check_size(connection, model, size)
-                revision = rows.bump(connection)
-                for one in enrolments:
-                    rows.insert(connection, one, revision)
-                for person_id, model in dict.fromkeys((e.person_id, e.model) for e in enrolments):
-                    rows.drop_oldest(connection, person_id, model, limit)
-                    templates = rows.templates(connection, person_id, model)
-                    changed[model][person_id] = _one(templates, coherence)
-            for model, people in changed.items():
-                index = self._indexes.get(model)
-                if index is not None:
-                    index.put_many(list(people), np.stack(list(people.values())))
+            with self._write() as book:
+                numbers = {model: book.model(model, size) for model, size in sizes}
+                revision = book.bump()
+                entries = book.enter([one.person_id for one in enrolments], now, revision)
+                for person_id, entry in entries.items():
+                    mine = [one for one in enrolments if one.person_id == person_id]
+                    self._describe(book, entry, mine, profiles.get(person_id))
+                    book.touch(entry.number, revision)
+                    for model in dict.fromkeys(one.model for one in mine):
+                        new = [_kept(one, now) for one in mine if one.model == model]
+                        number = numbers[model]
+                        assert number is not None  # noqa: S101  # made above
+                        self._gather(book, entry, (model, number), new, limit, coherence, person_id)
+            self._follow()
+
+    def _describe(
+        self, book: Book, entry: Entry, enrolments: Sequence[Enrolment], profile: Profile | None
+    ) -> None:
+        record = book.read(entry)
+        wanted = profile or record.profile
+        names = [one.name for one in enrolments if one.name is not None]
+        if wanted.name is None and record.profile.name is not None:
+            wanted = wanted.model_copy(update={"name": record.profile.name})
+        if names:
+            wanted = wanted.model_copy(update={"name": names[-1]})
+        if wanted != record.profile:
+            book.write(entry, replace(record, profile=wanted))
+
+    def _gather(
+        self,
+        book: Book,
+        entry: Entry,
+        model: tuple[str, int],
+        new: Sequence[Kept],
+        limit: int,
+        coherence: float | None,
+        person_id: str,
+    ) -> None:
+        """Add templates to those that a person has, and keep the best."""
+        old = book.kept(entry, model[1])
+        everything = [*old, *(book.turned(one, model[0]) for one in new)]
+        chosen = [everything[i] for i in sorted(best_templates(everything, limit))]
+        row = fused_row([one.embedding for one in chosen], coherence)
+        book.keep(entry, model[1], chosen, row, person_id)
+
+    def _take_over(self, book: Book, one: Stored, marker: str | None, revision: int) -> None:
+        before = book.find(one.person_id)
+        known = None if before is None else _origin(book, before)
+        assert one.origin is not None  # noqa: S101  # `_check_stored` saw to it
+        if before is not None and known is not None and known >= one.origin:
+            book.connection.execute(
+                "UPDATE people SET marker = coalesce(?, marker) WHERE number = ?",
+                (marker, before.number),
+            )
+            return
+        entry = book.enter([one.person_id], one.created, revision)[one.person_id]
+        book.write(entry, Record(one.person_id, one.created, one.profile))
+        for model in book.models().values():
+            if model not in one.templates:
+                book.put(entry, one.person_id, model, ())
+        for model, templates in one.templates.items():
+            book.put(entry, one.person_id, model, templates)
+        book.connection.execute(
+            "UPDATE people SET origin = ?, marker = coalesce(?, marker), revision = ? "
+            "WHERE number = ?",
+            (one.origin, marker, revision, entry.number),
+        )
+
+    def _erase(
+        self, book: Book, entries: Mapping[int, Entry], reason: str, revision: int
+    ) -> list[Erased]:
+        at = utc_now()
+        erased = []
+        for number, entry in entries.items():
+            templates = book.connection.execute(
+                "SELECT count(*) FROM templates WHERE person = ?", (number,)
+            ).fetchone()[0]
+            erased.append(Erased(book.read(entry).id, reason, at, templates))
+        book.erase(entries.keys(), at, reason, revision)
+        return erased
+
+    def _finish_erasing(self) -> None:
+        """What a power cut left of people whose keys were destroyed."""
+        with self._read() as book:
+            dead = book.without_key()
+            known = [n for (n,) in book.connection.execute("SELECT number FROM people")]
+        if dead:
+            with self._write() as book:
+                book.erase(dead, utc_now(), "unfinished", book.bump())
+            log.warning("%d people whose keys had been destroyed were erased for good", len(dead))
+        assert self._generation is not None  # noqa: S101  # opened just now
+        self._keyring.destroy_orphans(self._generation.number, known)
+
+    def _known(self, book: Book, person_id: str) -> Entry:
+        entry = book.find(person_id)
+        if entry is None:
+            raise GalleryError("nobody is enrolled as this; see `edged gallery list`")
+        return entry
+
+    # the files
+
+    def _opened(self) -> Database:
+        return self._database or Database(self.path, self._key, PURPOSE, SCHEMA, layout=LAYOUT)
+
+    @contextmanager
+    def _read(self) -> Iterator[Book]:
+        database = self._opened()
+        with database.snapshot() as connection:
+            assert self._generation is not None  # noqa: S101  # a database is open
+            yield Book(connection, self._keyring, self._generation)
+
+    @contextmanager
+    def _write(self) -> Iterator[Book]:
+        database = self._opened()
+        made: list[int] = []
+        try:
+            with database.transaction() as connection:
+                assert self._generation is not None  # noqa: S101  # a database is open
+                book = Book(connection, self._keyring, self._generation)
+                book.new = made
+                yield book
+        except BaseException:
+            if made:
+                self._keyring.destroy(made)
+            raise
 
 
-def _one(templates: list[Floats], coherence: float | None) -> Floats:
-    """A person's templates as the one row of an index."""
-    matrix = np.stack(templates)
-    embeddings, usable = fused(matrix.sum(axis=0, keepdims=True), len(matrix))
-    if not usable[0]:
-        raise GalleryError(
-            "the views of a person have nothing in common; enrol again, with one person in view"
-        )
-    if coherence is not None and not (found := agreement(matrix)) >= coherence:
-        raise GalleryError(
-            "the views of a person do not show the same one: one of them has a similarity of "
-            f"{found:.2f} to the others, {coherence:.2f} is needed; enrol again with one person "
-            "in view, or remove the person first if the older views are not theirs"
-        )
-    row: Floats = embeddings[0]
-    return row
+def _kept(one: Enrolment, created: str) -> Kept:
+    return Kept(one.embedding, one.quality, one.source, created)
+
+
+def _origin(book: Book, entry: Entry) -> int | None:
+    row = book.connection.execute(
+        "SELECT origin FROM people WHERE number = ?", (entry.number,)
+    ).fetchone()
+    return None if row is None or row[0] is None else int(row[0])
+
+
+def _check_stored(one: Stored) -> None:
+    check_id(one.person_id)
+    if one.origin is None:
+        raise GalleryError("somebody from the site has a revision of the site")
+    for model, templates in one.templates.items():
+        if not templates:
+            raise GalleryError("a model without templates")
+        if len({len(kept.embedding) for kept in templates}) > 1:
+            raise GalleryError("embeddings of one model have different sizes")
+        for kept in templates:
+            Enrolment(one.person_id, kept.embedding, model, kept.quality, kept.source).checked()
+
+
+def make_gallery(settings: schema.Gallery, key: Secret) -> Gallery:
+    """The gallery that a configuration names; not open yet."""
+    return Gallery(settings.path, key, settings.keys_path, retention_days=settings.retention_days)

@@ -20,7 +20,7 @@ from edged.camera.table import open_camera
 from edged.door.table import make_door
 from edged.errors import BundleError, RuntimeFault, StorageError
 from edged.events.outbox import Outbox
-from edged.gallery.store import Gallery
+from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
 from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from edged.decision.presentation import Step
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
-    from edged.service.terminal import Display
+    from edged.service.display import Display
     from edged.types import Frame, FusedMatch, Observation
     from edged.vault.secret import Secret
 
@@ -135,7 +135,7 @@ class Daemon:
 
         key = load_key(config.key)
         self._outbox = Outbox(config.events.path, key, config.events.capacity)
-        self._gallery = Gallery(config.gallery.path, key)
+        self._gallery = make_gallery(config.gallery, key)
         stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
         # What exists judges the key before it makes a file that only a wrong one would open.

@@ -31,7 +31,7 @@ from paho.mqtt.properties import Properties
 
 from edged.config.load import load
 from edged.events.outbox import Outbox
-from edged.gallery.store import Gallery
+from edged.gallery.store import make_gallery
 from edged.mqtt.sign import sign_command
 from edged.vault.keys import load_key
 from tests.wait import until
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from edged.gallery.store import Gallery
     from edged.types import Floats
 
 ROOT = "edged/hq/door-1"
@@ -115,7 +116,7 @@ def written(folder: Path, port: int | None = None, **changes: Any) -> Path:
         "camera": {"driver": "replay", "source": "stage", "rate_hz": 15, "loop": True},
         "model": {"runtime": "onnxruntime", "threads": 1},
         "key": {"file": "secret.key"},
-        "gallery": {"path": "gallery.db"},
+        "gallery": {"path": "gallery.db", "enrolment_confirm": "none"},
         "events": {"path": "events.db"},
         "door": {"driver": "simulated", "record": "door.jsonl", "pulse_s": 0.8},
         "decision": {"retake_after_s": 0.7, "gone_after_s": 0.3, "cool_down_s": 60},
@@ -208,7 +209,7 @@ class Terminal:
 
     def gallery(self) -> AbstractContextManager[Gallery]:
         config = load(self.config)
-        return _opened(Gallery(config.gallery.path, load_key(config.key)))
+        return _opened(make_gallery(config.gallery, load_key(config.key)))
 
     def outbox(self) -> AbstractContextManager[Outbox]:
         config = load(self.config)
