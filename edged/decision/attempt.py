@@ -117,7 +117,8 @@ class Attempt:
             duration_s=max(0.0, now_s - self.started_s),
             instructions=tuple(self.instructions),
             fused_quality=self.fused_quality,
-            margin=policy.margin,
+            margin=policy.lead(candidates[0]) if candidates else policy.margin,
+            lookalike=bool(candidates) and policy.guards(candidates[0]),
         )
 
     def summary(self, ended: str, now_s: float) -> Summary:

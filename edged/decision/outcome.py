@@ -52,6 +52,7 @@ class Outcome:
         frames: usable views that the decision rests on.
         implied_fpir: the FPIR that the threshold implies at this gallery size.
         margin: by how much the best candidate had to be ahead.
+        lookalike: the best candidate is marked as resembling somebody else, and more was asked.
     """
 
     kind: Kind
@@ -68,6 +69,7 @@ class Outcome:
     instructions: tuple[Instruction, ...]
     fused_quality: float | None = None
     margin: float = 0.0
+    lookalike: bool = False
 
 
 @dataclass(frozen=True, slots=True)

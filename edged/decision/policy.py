@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edged.types import RiskPoint
+    from edged.types import Candidate, RiskPoint
 
 DAYS_PER_YEAR = 365.25
 _ROUNDING = 1 + 1e-6
 
 Doubtful = Literal["review", "retake", "second_factor"]
+Lookalikes = Literal["margin", "second_factor", "off"]
 
 FPIR = {"attendance": 0.01, "access": 0.003, "high_security": 0.001}
 """Tolerated share of impostor presentations that are granted, by profile."""
@@ -27,6 +28,14 @@ MARGIN = {"attendance": 0.02, "access": 0.03, "high_security": 0.06}
 LOOKS = 1.3
 """By how much looking after every frame raises the FPIR of a presentation above that of one look
 at its end: 1.2 to 1.5 measured with three views or more (docs/decide.md, "What fusing gives")."""
+
+DUPLICATE_FPIR = 0.001
+"""Tolerated share of new people who are taken for somebody who is enrolled already. With three
+views each, 99 % of those who really are were found among 5,000 (docs/lookalikes.md)."""
+
+LOOKALIKE_SHARE = 0.03
+"""The level of lookalikes is where at most this share of people has somebody above it; 1 to 2 %
+had among 2,500 and 5,000 (docs/lookalikes.md)."""
 
 
 def false_match_rate(fpir: float, people: int) -> float:
@@ -83,6 +92,27 @@ class Thresholds:
 
 
 @dataclass(frozen=True, slots=True)
+class Nearness:
+    """Similarities between the templates of two ids: at or above `duplicate` they are taken for
+    one person's, at or above `lookalike` one may be taken for the other at the door."""
+
+    duplicate: float
+    lookalike: float
+
+
+def nearness(people: int, curve: Sequence[RiskPoint], same: float) -> Nearness:
+    """The levels for somebody new among `people`.
+
+    Args:
+        curve: the bundle's calibration, descending FMR.
+        same: the 1:1 rule; neither level is ever laxer.
+    """
+    duplicate = similarity_at(false_match_rate(DUPLICATE_FPIR, people), curve)
+    lookalike = similarity_at(false_match_rate(LOOKALIKE_SHARE, people), curve)
+    return Nearness(max(same, duplicate), max(same, lookalike))
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Everything the decision needs to know, as plain values.
 
@@ -95,6 +125,8 @@ class Policy:
         similarity: a fixed threshold instead of the derived one, or None.
         margin: by how much the best candidate must be ahead of the second to be granted.
         doubtful: what becomes of a case between the thresholds, or of a lookalike.
+        lookalikes: what more is asked of who resembles somebody else in the gallery: a lead of
+            `lookalike_margin` instead, a second factor, or nothing.
         one_person: whether a second face at the door blocks the decision.
         evidence_frames: the fewest usable views that a decision rests on.
         denial_frames, denial_after_s: nobody is refused before so many independent views, or
@@ -122,6 +154,8 @@ class Policy:
     serve_again_after_s: float | None = None
     instruction_delay_s: float = 0.3
     instruction_hold_s: float = 1.0
+    lookalikes: Lookalikes = "off"
+    lookalike_margin: float = 0.1
 
     def thresholds(self, people: int) -> Thresholds:
         """The thresholds for a gallery of `people`."""
@@ -130,6 +164,19 @@ class Policy:
         lax = min(self.fpir * self.review_fpir_factor / LOOKS, 0.5)
         review = similarity_at(false_match_rate(lax, people), self.curve)
         return Thresholds(grant, min(grant, max(review, self.floor_different)))
+
+    def guards(self, best: Candidate) -> bool:
+        """Whether more is asked of this best candidate, who resembles somebody else."""
+        return best.lookalike and self.lookalikes != "off"
+
+    def lead(self, best: Candidate) -> float:
+        """By how much this best candidate must be ahead of the second."""
+        guarded = self.guards(best) and self.lookalikes == "margin"
+        return max(self.margin, self.lookalike_margin) if guarded else self.margin
+
+    def asks_factor(self, best: Candidate) -> bool:
+        """Whether the face alone never lets this one in."""
+        return self.guards(best) and self.lookalikes == "second_factor"
 
     @property
     def view_floor(self) -> float:

@@ -230,12 +230,16 @@ class Presentation:
         thresholds = policy.thresholds(match.people)
         best = match.candidates[0] if match.candidates else None
         if best is not None and best.similarity >= thresholds.grant and self._clear(match):
+            if policy.asks_factor(best):
+                return self._ask_factor(attempt, match, best.person_id)
             return self._grant(attempt, match, best.person_id)
         if not attempt.enough(self._now_s, policy):
             helpful = tuple(n for n in self._needs(observation) if n.gain >= WORTH_SAYING)
             return self._show(attempt, helpful)
         if best is not None and best.similarity >= thresholds.review:
             reason = "doubtful" if best.similarity < thresholds.grant else "lookalike"
+            if reason == "lookalike" and policy.asks_factor(best):
+                return self._ask_factor(attempt, match, best.person_id)
             if policy.doubtful == "retake" and attempt.retakes == 0:
                 return self._once_more(attempt, reason, match)
             return self._decide(attempt, _DOUBTFUL[policy.doubtful], reason, match, best.person_id)
@@ -258,7 +262,12 @@ class Presentation:
         cosines = [candidate.similarity for candidate in match.candidates[:2]]
         if not all(-1 <= cosine <= 1 for cosine in cosines):
             return False
-        return len(cosines) == 1 or cosines[0] - cosines[1] >= self._policy.margin
+        lead = self._policy.lead(match.candidates[0])
+        return len(cosines) == 1 or cosines[0] - cosines[1] >= lead
+
+    def _ask_factor(self, attempt: Attempt, match: Match, person_id: str) -> Step:
+        """Recognised, and somebody else in the gallery might be too."""
+        return self._decide(attempt, Kind.SECOND_FACTOR, "lookalike", match, person_id)
 
     def _grant(self, attempt: Attempt, match: Match, person_id: str) -> Step:
         phase, seen_s = self._visitors.get(person_id, (Phase.IDLE, float("-inf")))

@@ -161,15 +161,22 @@ def _read_face(parts: list[list[float]]) -> Face:
 
 def _write_fused(fused: FusedMatch, who: Callable[[str], int | str]) -> Document:
     return {
-        "best": [[who(c.person_id), float(c.similarity)] for c in fused.match.candidates],
+        "best": [_write_candidate(c, who) for c in fused.match.candidates],
         "people": int(fused.match.people),
         "quality": float(fused.quality),
         "views": int(fused.views),
     }
 
 
+def _write_candidate(one: Candidate, who: Callable[[str], int | str]) -> list[Any]:
+    """Who, how similar, and a third only if they are marked as a lookalike."""
+    return [who(one.person_id), float(one.similarity), *([True] if one.lookalike else [])]
+
+
 def _read_fused(document: Document, who: Callable[[int | str], str]) -> FusedMatch:
-    candidates = tuple(Candidate(who(person), value) for person, value in document["best"])
+    candidates = tuple(
+        Candidate(who(person), value, bool(marks)) for person, value, *marks in document["best"]
+    )
     match = Match(candidates, document["people"])
     return FusedMatch(match, document["quality"], document["views"])
 
@@ -180,6 +187,8 @@ def write_outcome(outcome: Outcome, who: Callable[[str], int | str]) -> Document
     document["kind"] = outcome.kind.value
     document["instructions"] = [instruction.value for instruction in outcome.instructions]
     document["person_id"] = None if outcome.person_id is None else who(outcome.person_id)
+    if not outcome.lookalike:
+        del document["lookalike"]
     return document
 
 

@@ -8,7 +8,7 @@ from edged.decision.policy import FPIR, MARGIN, Policy
 
 if TYPE_CHECKING:
     from edged.bundle.manifest import IsotonicQuality, LogisticQuality, Similarity
-    from edged.config.schema import Decision
+    from edged.config.schema import Decision, Gallery
 
 
 class Calibrated(Protocol):
@@ -23,8 +23,12 @@ class Calibrated(Protocol):
         """What a log variance means."""
 
 
-def make_policy(decision: Decision, manifest: Calibrated) -> Policy:
-    """Everything that the decision needs to know, as plain values."""
+def make_policy(decision: Decision, manifest: Calibrated, gallery: Gallery | None = None) -> Policy:
+    """Everything that the decision needs to know, as plain values.
+
+    Args:
+        gallery: its settings; None where nobody in it is marked as a lookalike.
+    """
     rule = manifest.similarity.verification
     profile = decision.profile
     minimum = decision.minimum_quality
@@ -53,4 +57,6 @@ def make_policy(decision: Decision, manifest: Calibrated) -> Policy:
         serve_again_after_s=decision.serve_again_after_s,
         instruction_delay_s=decision.instruction_delay_s,
         instruction_hold_s=decision.instruction_hold_s,
+        lookalikes=gallery.lookalikes if gallery is not None else "off",
+        lookalike_margin=gallery.lookalike_margin if gallery is not None else 0.0,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isclose, isnan
 from typing import TYPE_CHECKING, Any
 
@@ -77,7 +77,12 @@ def changed_policy(header: Header, changes: dict[str, Any]) -> Policy:
             for error in fault.errors(include_url=False)
         ]
         raise ConfigError(problems) from fault
-    return make_policy(decision, calibration(header))
+    then = read_policy(header.policy)
+    return replace(
+        make_policy(decision, calibration(header)),
+        lookalikes=then.lookalikes,
+        lookalike_margin=then.lookalike_margin,
+    )
 
 
 class RecordedSearch:
@@ -97,6 +102,7 @@ class RecordedSearch:
         self._next = 0
         self._wanted = people
         self._people = 0
+        self._marked: dict[str, bool] = {}
 
     def at(self, item: Seen) -> None:
         """The gallery as it was when this frame was decided on."""
@@ -107,6 +113,10 @@ class RecordedSearch:
             template = self._templates[self._next]
             self._index.put(template.person_id, template.row)
             self._next += 1
+        if item.fused is not None:
+            best = item.fused.match.candidates
+            self._marked.update((one.person_id, one.lookalike) for one in best)
+            self._index.mark(who for who, marked in self._marked.items() if marked)
 
     def __call__(self, probe: Floats) -> Match:
         found = self._index.search(probe, 2)

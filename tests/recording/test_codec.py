@@ -67,7 +67,7 @@ FUSED = st.none() | st.builds(
     FusedMatch,
     st.builds(
         Match,
-        st.lists(st.builds(Candidate, IDS, FLOAT), max_size=2).map(tuple),
+        st.lists(st.builds(Candidate, IDS, FLOAT, st.booleans()), max_size=2).map(tuple),
         st.integers(0, 10**6),
     ),
     FLOAT,
@@ -89,6 +89,7 @@ OUTCOME = st.none() | st.builds(
     instructions=st.lists(st.sampled_from(Instruction), unique=True).map(tuple),
     fused_quality=SOME,
     margin=FLOAT,
+    lookalike=st.booleans(),
 )
 SEEN = st.builds(
     Seen,
