@@ -11,10 +11,12 @@ from edged.decision.presentation import Kind, Phase
 from edged.door.table import make_door
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
+from edged.service.display import Display
+from edged.service.guided import EnrolmentRequest
 from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.state import State
-from edged.service.terminal import Display, EnrolmentRequest, Terminal
+from edged.service.terminal import Terminal
 from edged.types import Frame
 from edged.vault.secret import Secret
 
@@ -75,9 +77,13 @@ class Rig:
         """Enrol whoever is on the frames at the terminal; whether that came to its end."""
         gallery = self._config.gallery
         terminal = self._terminal()
-        terminal.request_enrolment(
+        terminal.enrolling.begin(
             EnrolmentRequest(
-                person_id, None, gallery.enrolment_views, gallery.enrolment_timeout_s, "bench"
+                person_id,
+                gallery.enrolment_views,
+                gallery.enrolment_timeout_s,
+                "bench",
+                turn_s=0.0,  # a recording hears nothing
             )
         )
         return any(event.type == "enrol.completed" for _, event in self._play(terminal, images))

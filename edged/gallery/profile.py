@@ -61,12 +61,14 @@ class Consent(_Frozen):
         given: when, Unix seconds.
         expires: when the ground ends, Unix seconds; with it ends recognition.
         adaptation: whether the person agreed that their templates follow them over time.
+        confirmed: how they agreed at a terminal: ``turn``, ``page``, ``none``.
     """
 
     basis: _Text
     given: Instant | None = None
     expires: Instant | None = None
     adaptation: bool = False
+    confirmed: _Text | None = None
 
 
 class Profile(_Frozen):

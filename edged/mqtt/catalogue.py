@@ -27,13 +27,46 @@ class Unlock(Args):
     cause: ShortText | None = None
 
 
-class StartEnrolment(Args):
+PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
+
+
+class StatedConsent(Args):
+    """On what ground somebody is enrolled; times in RFC 3339."""
+
+    basis: ShortText
+    given: ShortText | None = None
+    expires: ShortText | None = None
+    adaptation: bool = False
+
+
+class Described(Args):
+    """What is to be kept of a person; times in RFC 3339, read by `edged.gallery.profile`."""
+
+    name: ShortText | None = None
+    groups: Annotated[list[ShortText], Field(max_length=100)] = []
+    valid_from: ShortText | None = None
+    valid_until: ShortText | None = None
+    consent: StatedConsent | None = None
+    retention_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+
+    @property
+    def profile(self) -> dict[str, Any]:
+        """As `read_profile` takes it."""
+        return self.model_dump(include=set(Described.model_fields), exclude_none=True)
+
+
+class StartEnrolment(Described):
     """``enrol.start``: take views of the next person at the terminal for this id."""
 
-    person_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
-    name: ShortText | None = None
+    person_id: PersonId
     views: Annotated[int, Field(ge=1, le=20)] | None = None
     timeout_s: Annotated[float, Field(ge=5, le=600)] | None = None
+
+
+class CancelEnrolment(Args):
+    """``enrol.cancel``: end what ``enrol.start`` began, of this person where one is named."""
+
+    person_id: PersonId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +80,7 @@ class Command:
 CATALOGUE: dict[str, Command] = {
     "door.unlock": Command("operator", Unlock),
     "enrol.start": Command("enroller", StartEnrolment),
+    "enrol.cancel": Command("enroller", CancelEnrolment),
 }
 
 

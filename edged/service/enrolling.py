@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.errors import EdgedError, EnrolmentRefused, StorageError
+from edged.errors import EdgedError, EnrolmentRefused, GalleryError, StorageError
+from edged.gallery.neighbours import duplicates, keep_lookalikes, new_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from edged.config import schema
+    from edged.decision.policy import Nearness
     from edged.gallery.people import Enrolment
     from edged.gallery.profile import Profile
     from edged.gallery.search import Index
     from edged.gallery.store import Gallery
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,14 @@ class Enrolled:
 
 def enrol(
     gallery: Gallery,
-    index: Index,  # noqa: ARG001  # to be searched for who is enrolled already
+    index: Index,
     enrolments: Sequence[Enrolment],
     *,
     limit: int,
     coherence: float | None,
     profiles: Mapping[str, Profile],
     settings: schema.Gallery,
+    nearness: Callable[[int], Nearness] | None = None,
 ) -> Enrolled:
     """Put templates into the gallery, all of them or none.
 
@@ -48,16 +54,18 @@ def enrol(
         index: of the model that made the templates.
         limit, coherence: see `Gallery.add_many`.
         profiles: what is to be kept of a person from now on, by id; who is not in it keeps theirs.
+        nearness: `Policy.nearness`; by it duplicates and lookalikes are found.
 
     Raises:
-        EnrolmentRefused: a rule of the site speaks against it; says which by a code.
+        EnrolmentRefused: a rule of the site speaks against it; says which by a code, and about
+            whom.
         GalleryError: a person or a template is refused.
         StorageError: nothing was changed.
     """
     people = tuple(dict.fromkeys(one.person_id for one in enrolments))
     for person_id in people:
-        check_consent(profiles.get(person_id), settings)
-    gallery.add_many(enrolments, limit=limit, coherence=coherence)
+        check_consent(profiles.get(person_id) or gallery.profile(person_id), settings)
+    gallery.add_many(enrolments, limit=limit, coherence=coherence, profiles=profiles)
     return Enrolled(people, len(enrolments))
 
 

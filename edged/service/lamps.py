@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edged.decision.presentation import Phase
 from edged.door.signals import Signals
-from edged.service.terminal import Display
+from edged.service.display import Display
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

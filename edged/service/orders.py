@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edged.errors import DoorError
+from edged.errors import DoorError, EnrolmentRefused, GalleryError
+from edged.gallery.profile import read_profile
 from edged.mqtt.catalogue import Reply
-from edged.service.terminal import EnrolmentRequest
+from edged.service.guided import EnrolmentRequest, how_to_ask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.config.schema import Config
     from edged.door.door import Door
-    from edged.mqtt.catalogue import Context, Handler, StartEnrolment, Unlock
+    from edged.mqtt.catalogue import CancelEnrolment, Context, Handler, StartEnrolment, Unlock
     from edged.service.journal import Journal
     from edged.service.terminal import Terminal
 
@@ -41,7 +42,11 @@ class Orders:
 
     def handlers(self) -> dict[str, Handler]:
         """By the command's name."""
-        return {"door.unlock": self._unlock, "enrol.start": self._start_enrolment}
+        return {
+            "door.unlock": self._unlock,
+            "enrol.start": self._start_enrolment,
+            "enrol.cancel": self._cancel_enrolment,
+        }
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
         event = self._journal.record(
@@ -59,13 +64,26 @@ class Orders:
 
     def _start_enrolment(self, args: StartEnrolment, context: Context) -> Reply:
         gallery = self._config.gallery
-        request = EnrolmentRequest(
-            person_id=args.person_id,
-            name=args.name,
-            views=args.views or gallery.enrolment_views,
-            timeout_s=args.timeout_s or gallery.enrolment_timeout_s,
-            command_id=context.id,
-        )
-        if not self._terminal.request_enrolment(request):
-            return Reply("refused", "enrolment_running", "another enrolment is under way")
-        return Reply(text="waiting for the person")
+        asked = how_to_ask(gallery.enrolment_confirm)
+        try:
+            request = EnrolmentRequest(
+                person_id=args.person_id,
+                views=args.views or gallery.enrolment_views,
+                timeout_s=args.timeout_s or gallery.enrolment_timeout_s,
+                command_id=context.id,
+                profile=read_profile(args.profile),
+                asked=asked,
+            )
+            self._terminal.enrolling.begin(request)
+        except EnrolmentRefused as fault:
+            return Reply("refused", fault.reason, str(fault))
+        except GalleryError as fault:
+            return Reply("refused", "bad_profile", str(fault))
+        # a terminal without a screen asks by the enroller's mouth
+        data = {"confirm": "none" if asked is None else asked.value}
+        return Reply(text="waiting for the person", data=data)
+
+    def _cancel_enrolment(self, args: CancelEnrolment, _context: Context) -> Reply:
+        if not self._terminal.enrolling.cancel(args.person_id):
+            return Reply("refused", "no_enrolment", "no such enrolment is under way")
+        return Reply(text="it ends with the next image")

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from edged.config.schema import Config
     from edged.decision.policy import Policy
     from edged.decision.presentation import Step
+    from edged.service.display import Display
     from edged.service.metrics import Metrics
     from edged.service.state import State
-    from edged.service.terminal import Display
     from edged.types import Frame, FusedMatch, Observation
     from edged.web.installer.room import InstallerPage
 

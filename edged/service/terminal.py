@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from edged.decision.enrolment import Enrolment, Progress
 from edged.decision.presentation import Kind, Outcome, Phase
-from edged.errors import DoorError, GalleryError, StorageError
-from edged.gallery.people import Enrolment as Template
+from edged.errors import DoorError, StorageError
+from edged.service.display import Display
+from edged.service.guided import Guided
 from edged.service.judge import Judge
 
 if TYPE_CHECKING:
@@ -26,7 +23,7 @@ if TYPE_CHECKING:
     from edged.recording.items import Forgot, Held
     from edged.service.journal import Journal
     from edged.service.metrics import Metrics
-    from edged.types import Floats, Frame, FusedMatch, Instruction, Match, Observation
+    from edged.types import Floats, Frame, FusedMatch, Match, Observation
     from edged.vision.pipeline import Vision
 
 log = logging.getLogger(__name__)
@@ -35,37 +32,8 @@ _LOOK_AGAIN_FRAMES = 5
 _BLIND_S = 2.0  # without a frame for this long, whoever stands there now may be somebody else
 
 
-@dataclass(frozen=True, slots=True)
-class EnrolmentRequest:
-    """Somebody is to be enrolled at the terminal."""
-
-    person_id: str
-    name: str | None
-    views: int
-    timeout_s: float
-    command_id: str
-    asked_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def overdue(self) -> bool:
-        """Whether its time is up, also while no frame comes."""
-        return time.monotonic() - self.asked_s >= self.timeout_s
-
-
-@dataclass(frozen=True, slots=True)
-class Display:
-    """What the person is to see now."""
-
-    phase: Phase
-    instruction: Instruction | None = None
-    enrolling: bool = False
-    views: int = 0
-    progress: float = 0.0
-    name: str | None = None
-
-
 class Terminal:
-    """The work of the vision thread. `request_enrolment` may be called from any thread.
+    """The work of the vision thread.
 
     Args:
         identity: of the model whose templates are made and compared.
@@ -77,6 +45,9 @@ class Terminal:
         on_mark: called when the decision is told to wait, or to begin anew.
         look_on_s: how long after a decision every view is embedded all the same, for a
             recording that is to be decided under stricter policies.
+
+    Attributes:
+        enrolling: takes enrolments, from any thread.
     """
 
     def __init__(
@@ -99,9 +70,7 @@ class Terminal:
         look_on_s: float = 0.0,
     ) -> None:
         self._config = config
-        self._policy = policy
         self._identity = identity
-        self._enrolment_quality = enrolment_quality
         self._gallery = gallery
         self._index = index
         self._door = door
@@ -111,10 +80,17 @@ class Terminal:
         self._on_step = on_step
         self._on_look = on_look
         self._judge = Judge(policy, self._search, quality, on_mark)
-        self._lock = threading.Lock()
-        self._request: EnrolmentRequest | None = None
-        self._enrolment: Enrolment | None = None
-        self._views: list[tuple[Floats, float]] = []
+        self.enrolling = Guided(
+            config,
+            identity=identity,
+            quality=enrolment_quality,
+            coherence=policy.floor_different,
+            gallery=gallery,
+            index=index,
+            journal=journal,
+            judge=self._judge,
+            show=self._show,
+        )
         self._display = Display(Phase.IDLE)
         self._greeted: str | None = None
         self._look_on_s = look_on_s
@@ -122,24 +98,6 @@ class Terminal:
         self._frame_s = float("-inf")
         self._processed = 0
         self._done = False  # whether whoever was served last has been decided about
-
-    @property
-    def enrolling(self) -> bool:
-        """Whether an enrolment is waiting or under way."""
-        with self._lock:
-            return self._request is not None
-
-    def request_enrolment(self, request: EnrolmentRequest) -> bool:
-        """Enrol whoever stands before the camera next; False while another is under way."""
-        with self._lock:
-            if self._request is not None:
-                return False
-            # on the record before it can be completed
-            self._journal.record(
-                "enrol.started", person_id=request.person_id, command=request.command_id
-            )
-            self._request = request
-            return True
 
     def process(self, frame: Frame, vision: Vision) -> Observation:
         """Take in one frame.
@@ -149,7 +107,7 @@ class Terminal:
         """
         self._after_a_gap(frame.t_s)
         self._processed += 1
-        request = self._request
+        request = self.enrolling.request
         # Now and then also while a decision holds: the next in the queue may stand there.
         wants = (
             request is not None
@@ -161,16 +119,15 @@ class Terminal:
             observation = vision.observe(frame, embed=wants, done=self._done)
         self._on_look(frame, observation)
         if request is not None:
-            self._enrol(request, observation)
+            self._done = False
+            self.enrolling.step(request, observation)
         else:
             self._decide(observation)
         return observation
 
     def idle(self) -> None:
-        """No frame came for a while: whoever comes hours later is not who was to be enrolled."""
-        request = self._request
-        if request is not None and request.overdue:
-            self._finish_enrolment(request, "no image came in time; see the camera")
+        """No frame came for a while."""
+        self.enrolling.idle()
 
     def _after_a_gap(self, t_s: float) -> None:
         gap_s, self._frame_s = t_s - self._frame_s, t_s
@@ -181,15 +138,11 @@ class Terminal:
     def forget(self) -> None:
         """Whoever stands there now may be somebody else: nothing gathered so far counts."""
         self._judge.forget()
-        request = self._request
-        if request is not None and (self._views or request.overdue):
-            self._finish_enrolment(request, "no image came for a while; see the camera")
+        self.enrolling.forget()
 
     def close(self) -> None:
         """Tell the site of an enrolment that will not be finished any more."""
-        request = self._request
-        if request is not None:
-            self._finish_enrolment(request, "the terminal was stopped")
+        self.enrolling.close()
 
     def _decide(self, observation: Observation) -> None:
         step = self._judge.step(observation)
@@ -200,7 +153,10 @@ class Terminal:
             self._greeted = self._greeting(step.outcome)
         if step.phase is not Phase.GRANTED:
             self._greeted = None
-        display = Display(step.phase, step.instruction, progress=step.progress, name=self._greeted)
+        ended = self._display.ended if step.phase is Phase.HELD else None
+        display = Display(
+            step.phase, step.instruction, progress=step.progress, name=self._greeted, ended=ended
+        )
         if step.outcome is not None and not self._act(step.outcome):
             self._judge.hold(self._frame_s)
             self._done = False  # first of all this one is held
@@ -281,63 +237,6 @@ class Terminal:
         except StorageError as fault:
             log.warning("a name cannot be read: %s", fault)
             return None
-
-    def _enrol(self, request: EnrolmentRequest, observation: Observation) -> None:
-        self._done = False
-        if self._enrolment is None:
-            self._judge.forget()
-            self._views = []
-            self._enrolment = Enrolment(request.views, self._enrolment_quality, request.timeout_s)
-        step = self._enrolment.step(observation)
-        if step.progress is Progress.RESTARTED:
-            self._views = []
-        taken = step.progress in (Progress.TAKEN, Progress.COMPLETED)
-        if taken and observation.embedding is not None and observation.quality is not None:
-            self._views.append((observation.embedding, observation.quality))
-        if step.progress is Progress.COMPLETED:
-            self._finish_enrolment(request, self._store(request))
-        elif step.progress is Progress.TIMED_OUT:
-            self._finish_enrolment(request, "nobody could be enrolled in time")
-        else:
-            share = step.views / request.views
-            self._show(Display(Phase.GATHERING, step.instruction, True, step.views, share))
-
-    def _store(self, request: EnrolmentRequest) -> str | None:
-        """Put the views into the gallery; the reason when that is refused."""
-        try:
-            self._gallery.add_many(
-                [
-                    Template(
-                        request.person_id,
-                        embedding,
-                        self._identity,
-                        quality,
-                        "terminal",
-                        request.name,
-                    )
-                    for embedding, quality in self._views
-                ],
-                limit=self._config.gallery.templates_per_person,
-                coherence=self._policy.floor_different,
-            )
-        except (GalleryError, StorageError) as fault:
-            return str(fault)
-        return None
-
-    def _finish_enrolment(self, request: EnrolmentRequest, refusal: str | None) -> None:
-        told = {"person_id": request.person_id, "command": request.command_id}
-        if refusal is None:
-            quality = round(min(quality for _, quality in self._views), 3)
-            self._journal.record("enrol.completed", **told, views=request.views, quality=quality)
-            # Whoever was just enrolled is not served until they have left and come back.
-            self._judge.hold(self._frame_s, request.person_id)
-        else:
-            self._journal.record("enrol.failed", **told, reason=refusal)
-        log.info("enrolment %s", "completed" if refusal is None else f"failed: {refusal}")
-        self._views, self._enrolment = [], None
-        with self._lock:
-            self._request = None
-        self._show(Display(self._judge.phase))
 
     def _show(self, display: Display) -> None:
         if display != self._display:

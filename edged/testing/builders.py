@@ -35,13 +35,13 @@ def policy(**changes: object) -> Policy:
     return Policy(**(settings | changes))  # type: ignore[arg-type]
 
 
-def face(width_px: float = 150.0) -> Face:
-    """A frontal face in the middle of a 640 x 480 frame."""
+def face(width_px: float = 150.0, yaw_deg: float = 0.0) -> Face:
+    """A face in the middle of a 640 x 480 frame."""
     left, top = 320 - width_px / 2, 240 - width_px * 0.6
     box = Box(left, top, left + width_px, top + width_px * 1.2)
     marks = ((0.3, 0.4), (0.7, 0.4), (0.5, 0.58), (0.35, 0.75), (0.65, 0.75))
     a, b, c, d, e = ((left + x * box.width, top + y * box.height) for x, y in marks)
-    return Face(box, (a, b, c, d, e), 0.99, Pose(0.0, 0.0, 0.0))
+    return Face(box, (a, b, c, d, e), 0.99, Pose(yaw_deg, 0.0, 0.0))
 
 
 def observation(
@@ -52,12 +52,14 @@ def observation(
     defects: tuple[Defect, ...] = (),
     faces: int = 1,
     seq: int = 0,
+    yaw_deg: float = 0.0,
 ) -> Observation:
     """What a frame showed; without a track nobody is there."""
     if track_id is None:
         return Observation(t_s, seq, 0, None, None, (Defect.NO_FACE,))
     doubt = None if quality is None else -1.0
-    return Observation(t_s, seq, faces, track_id, face(), defects, None, doubt, quality)
+    shown = face(yaw_deg=yaw_deg)
+    return Observation(t_s, seq, faces, track_id, shown, defects, None, doubt, quality)
 
 
 def fused(found: Match, quality: float = 0.9, views: int = 1) -> FusedMatch:

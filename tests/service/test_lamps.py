@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged.decision.presentation import Phase
+from edged.service.display import Display
 from edged.service.lamps import states_of
-from edged.service.terminal import Display
 from edged.types import Instruction
 from tests.service.kit import wait
 

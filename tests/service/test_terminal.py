@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -16,7 +15,7 @@ from edged.service.journal import Journal
 from edged.service.metrics import Metrics
 from edged.service.policy import make_policy
 from edged.service.state import State
-from edged.service.terminal import Display, EnrolmentRequest, Terminal
+from edged.service.terminal import Terminal
 from edged.types import Frame
 from tests.service.kit import PERSON
 from tests.service.kit import Terminal as Home
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
     from edged.decision.presentation import Step
     from edged.events.outbox import Outbox
+    from edged.service.display import Display
     from edged.service.engine import Engine
     from edged.types import FusedMatch, Image, Observation
     from tests.service.kit import Views
@@ -117,53 +117,6 @@ def test_evidence_of_before_the_camera_was_away_does_not_count_for_who_stands_th
     assert it.types == []
     it.see(near, 1)
     assert it.types == ["access.granted"]
-
-
-def request(**changes: Any) -> EnrolmentRequest:
-    given = {"person_id": "new", "name": None, "views": 1, "timeout_s": 60.0, "command_id": "c"}
-    return EnrolmentRequest(**given | changes)
-
-
-def test_views_of_before_the_camera_was_away_are_not_enrolled_with_those_of_after(
-    bench: Callable[..., Bench], near: Image
-) -> None:
-    it = bench(enrolled=False)
-    assert it.terminal.request_enrolment(request(views=3))
-    it.see(near, 6)
-    assert it.shown[-1].views == 2
-    it.see(near, 10, after_s=10)
-    assert "enrol.failed" in it.types
-    assert "enrol.completed" not in it.types
-    assert not it.terminal.enrolling
-
-
-def test_an_enrolment_is_on_record_before_it_is_completed(
-    bench: Callable[..., Bench], near: Image
-) -> None:
-    it = bench(enrolled=False)
-    assert it.terminal.request_enrolment(request())
-    assert not it.terminal.request_enrolment(request())
-    it.see(near, 1)
-    assert it.types == ["enrol.started", "enrol.completed"]
-
-
-@pytest.mark.parametrize("frames", [0, 1])
-def test_an_enrolment_whose_time_is_up_fails_whether_a_frame_comes_or_not(
-    bench: Callable[..., Bench], near: Image, frames: int
-) -> None:
-    it = bench(enrolled=False)
-    it.terminal.request_enrolment(request(asked_s=time.monotonic() - 61))
-    it.see(near, frames)
-    it.terminal.idle()
-    assert it.types == ["enrol.started", "enrol.failed"]
-    assert not it.terminal.enrolling
-
-
-def test_an_enrolment_whose_time_is_not_up_goes_on(bench: Callable[..., Bench]) -> None:
-    it = bench(enrolled=False)
-    it.terminal.request_enrolment(request())
-    it.terminal.idle()
-    assert it.terminal.enrolling
 
 
 @pytest.mark.parametrize(("choice", "opens"), [("deny", False), ("grant", True)])
