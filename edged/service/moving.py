@@ -8,7 +8,7 @@ use, by the share of impostors that reaches them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from math import exp, lgamma, log
 from typing import TYPE_CHECKING
 
@@ -131,6 +131,10 @@ class Tally:
     saved: int = 0
     doubted: int = 0
     trusted: int = 0
+
+    def plus(self, other: Tally) -> Tally:
+        """Both together."""
+        return Tally(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def verdict(self) -> str | None:
