@@ -100,7 +100,29 @@ class Keyring:
             return Refusal("unsigned", "this terminal obeys signed commands only")
         return _envelope(data, Sender(None, ALL_ROLES))
 
+    def verified(self, payload: bytes, role: str) -> dict[str, Any] | Refusal:
+        """What a key with this role has signed: the claims of something that is no command."""
+        if len(payload) > LARGEST_COMMAND:
+            return Refusal("oversized", f"what is signed has at most {LARGEST_COMMAND} bytes")
+        try:
+            found = self._claims(payload.decode("ascii"))
+        except UnicodeDecodeError:
+            return Refusal("not_text", "expected a compact JWS")
+        if isinstance(found, Refusal):
+            return found
+        claims, sender = found
+        if role not in sender.roles:
+            return Refusal("wrong_role", f"the key lacks the role {role}")
+        if not isinstance(claims, dict):
+            return Refusal("malformed", "expected one JSON object")
+        return claims
+
     def _signed(self, text: str) -> Envelope | Refusal:
+        found = self._claims(text)
+        return found if isinstance(found, Refusal) else _envelope(*found)
+
+    def _claims(self, text: str) -> tuple[Any, Sender] | Refusal:
+        """What a compact JWS says and who signed it."""
         try:
             header = jwt.PyJWS().get_unverified_header(text)
         except RecursionError:
@@ -123,7 +145,7 @@ class Keyring:
             return Refusal("bad_signature", "the signature is not this key's over this text")
         if isinstance(data, Refusal):
             return data
-        return _envelope(data, Sender(str(kid), roles))
+        return data, Sender(str(kid), roles)
 
 
 def check_times(

@@ -23,6 +23,7 @@ from edged.events.types import utc_now
 from edged.mqtt.commands import Incoming
 from edged.mqtt.connection import Connection, Unreachable
 from edged.mqtt.credentials import password, tls_context
+from edged.mqtt.topics import SYNC_IN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,6 +59,16 @@ class Source(Protocol):
     def wake(self) -> None: ...
 
 
+class Feed(Protocol):
+    """What the link needs of whoever follows the site's log; each call returns at once."""
+
+    def connected(self) -> None: ...
+
+    def disconnected(self) -> None: ...
+
+    def heard(self, kind: str, message: bytes) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class LinkStatus:
     """How the link is; `problem` says why it is not connected and what to look at."""
@@ -76,6 +87,7 @@ class Link:
         on_command: called with each message on ``cmd/…``; must not block.
         about: goes into ``status``, for instance the model's and the gallery's version.
         clock: whether the wall clock is to be trusted.
+        feed: takes what comes of the site's log; None: it is not listened to.
     """
 
     def __init__(
@@ -86,6 +98,7 @@ class Link:
         on_command: Callable[[Incoming], None],
         about: Callable[[], Mapping[str, Any]] = dict,
         clock: Callable[[], Clock] = clock_state,
+        feed: Feed | None = None,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -93,6 +106,8 @@ class Link:
         self._on_command = on_command
         self._about = about
         self._clock = clock
+        self._feed = feed
+        self._connection: Connection | None = None
         self._state: dict[str, Any] | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -125,6 +140,13 @@ class Link:
     def status(self) -> LinkStatus:
         """How the link is at this moment."""
         return self._status
+
+    def publish_sync(self, kind: str, message: bytes) -> bool:
+        """Send on ``sync/<kind>``; any thread. Whether it is on its way: it is not sent again."""
+        connection = self._connection
+        if connection is None:
+            return False
+        return connection.publish(self._topics.sync(kind), message) is not None
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """What ``state`` shall say; sent when it differs from before, and on every connection.
@@ -173,6 +195,7 @@ class Link:
         try:
             connection.subscribe(topics.commands)
             self._tell(sender, "online")
+            self._follow(connection)
             self._say_back()
             while not (problem := connection.lost or sender.problem) and not self._stop.is_set():
                 self._state_out(sender)
@@ -184,8 +207,19 @@ class Link:
                 return "stopped"
             return f"broker {settings.host}:{settings.port_or_default}: {problem}"
         finally:
+            self._connection = None
+            if self._feed is not None:
+                self._feed.disconnected()
             connection.abort()
             sender.collect()  # what was acknowledged last need not be sent again
+
+    def _follow(self, connection: Connection) -> None:
+        """From here on the feed may hear and ask; it is told before a retained head arrives."""
+        self._connection = connection
+        if self._feed is not None:
+            self._feed.connected()
+            for kind in SYNC_IN:
+                connection.subscribe(self._topics.sync(kind))
 
     def _state_out(self, sender: _Sender) -> None:
         if self._state is not None:
@@ -220,6 +254,11 @@ class Link:
         try:
             topic = message.topic
         except UnicodeDecodeError:
+            return
+        parsed = self._topics.parse(topic) if self._feed is not None else None
+        if parsed is not None and parsed.kind == "sync" and parsed.name in SYNC_IN:
+            assert self._feed is not None  # noqa: S101  # asked above
+            self._feed.heard(parsed.name, bytes(message.payload))
             return
 
         def answer(to: str, reply: Mapping[str, Any], correlation: bytes | None) -> None:

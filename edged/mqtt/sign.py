@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jwt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def sign_command(
@@ -37,5 +40,10 @@ def sign_command(
         "cmd": command,
         "args": args,
     }
+    return sign_claims(private_key_pem, kid, claims)
+
+
+def sign_claims(private_key_pem: str | bytes, kid: str, claims: Mapping[str, Any]) -> str:
+    """A compact JWS of any claims, such as a head of the site's log."""
     payload = json.dumps(claims, separators=(",", ":"), allow_nan=False).encode()
     return jwt.PyJWS().encode(payload, private_key_pem, algorithm="EdDSA", headers={"kid": kid})

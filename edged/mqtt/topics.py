@@ -6,18 +6,21 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["status", "state", "event", "backlog", "cmd", "result"]
+Kind = Literal["status", "state", "event", "backlog", "cmd", "result", "sync"]
 
 _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _LONGEST_NAME = 64
 _LONGEST_REPLY_TOPIC = 256
 # What a terminal publishes or obeys itself: never a place that a stranger may have us write to.
-_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired"})
+_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired", "sync"})
+SYNC_IN = ("head", "batch", "chunk")
+SYNC_OUT = ("pull", "offer")
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What a topic of this terminal means; `name` is an event type or a command, else None."""
+    """What a topic of this terminal means; `name` is an event type, a command or a kind of
+    message of the site's log, else None."""
 
     kind: Kind
     name: str | None = None
@@ -63,6 +66,10 @@ class Topics:
     def result(self, name: str) -> str:
         return f"{self.command(name)}/result"
 
+    def sync(self, kind: str) -> str:
+        """Where the site's log is asked for and comes in: one of `SYNC_IN` and `SYNC_OUT`."""
+        return f"{self.root}/sync/{_checked(kind)}"
+
     def parse(self, topic: str) -> Parsed | None:
         """What a topic means; None if it is none of this terminal's or its name is malformed."""
         root = self.root + "/"
@@ -81,6 +88,8 @@ class Topics:
                 return Parsed("cmd", name)
             case ["cmd", name, "result"] if _good(name):
                 return Parsed("result", name)
+            case ["sync", name] if name in SYNC_IN or name in SYNC_OUT:
+                return Parsed("sync", name)
         return None
 
     def may_reply_to(self, topic: str) -> bool:
