@@ -96,11 +96,14 @@ class EnrolmentRefused(GalleryError):
 
     Attributes:
         reason: a code for programs, such as ``duplicate``.
+        people: by the id that is refused the one that it has to do with, such as the id under
+            which somebody is enrolled already.
     """
 
-    def __init__(self, reason: str, text: str) -> None:
+    def __init__(self, reason: str, text: str, people: dict[str, str] | None = None) -> None:
         super().__init__(text)
         self.reason = reason
+        self.people = people or {}
 
 
 class DoorError(EdgedError):

@@ -100,18 +100,6 @@ class Nearness:
     lookalike: float
 
 
-def nearness(people: int, curve: Sequence[RiskPoint], same: float) -> Nearness:
-    """The levels for somebody new among `people`.
-
-    Args:
-        curve: the bundle's calibration, descending FMR.
-        same: the 1:1 rule; neither level is ever laxer.
-    """
-    duplicate = similarity_at(false_match_rate(DUPLICATE_FPIR, people), curve)
-    lookalike = similarity_at(false_match_rate(LOOKALIKE_SHARE, people), curve)
-    return Nearness(max(same, duplicate), max(same, lookalike))
-
-
 @dataclass(frozen=True, slots=True)
 class Policy:
     """Everything the decision needs to know, as plain values.
@@ -164,6 +152,12 @@ class Policy:
         lax = min(self.fpir * self.review_fpir_factor / LOOKS, 0.5)
         review = similarity_at(false_match_rate(lax, people), self.curve)
         return Thresholds(grant, min(grant, max(review, self.floor_different)))
+
+    def nearness(self, people: int) -> Nearness:
+        """The levels for somebody new among `people`; never laxer than the 1:1 rule."""
+        duplicate = similarity_at(false_match_rate(DUPLICATE_FPIR, people), self.curve)
+        lookalike = similarity_at(false_match_rate(LOOKALIKE_SHARE, people), self.curve)
+        return Nearness(max(self.floor_same, duplicate), max(self.floor_same, lookalike))
 
     def guards(self, best: Candidate) -> bool:
         """Whether more is asked of this best candidate, who resembles somebody else."""

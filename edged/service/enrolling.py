@@ -65,8 +65,68 @@ def enrol(
     people = tuple(dict.fromkeys(one.person_id for one in enrolments))
     for person_id in people:
         check_consent(profiles.get(person_id) or gallery.profile(person_id), settings)
+    warnings: list[dict[str, Any]] = []
+    if nearness is not None:
+        warnings = _check_duplicates(index, enrolments, settings, nearness)
     gallery.add_many(enrolments, limit=limit, coherence=coherence, profiles=profiles)
-    return Enrolled(people, len(enrolments))
+    if nearness is not None and settings.lookalikes != "off":
+        warnings += _guard_lookalikes(gallery, index, people, nearness)
+    return Enrolled(people, len(enrolments), tuple(warnings))
+
+
+def _check_duplicates(
+    index: Index,
+    enrolments: Sequence[Enrolment],
+    settings: schema.Gallery,
+    nearness: Callable[[int], Nearness],
+) -> list[dict[str, Any]]:
+    new = new_rows(enrolments, index.model)
+    everybody = len(index) + sum(index.row(person_id) is None for person_id in new)
+    found = duplicates(index, new, nearness(everybody).duplicate)
+    if found and settings.duplicates == "refuse":
+        raise EnrolmentRefused(
+            "duplicate",
+            "; ".join(
+                f"{person_id!r} is enrolled already, as {other.person_id!r} (similarity "
+                f"{other.similarity:.2f})"
+                for person_id, other in found.items()
+            )
+            + ": use that id, or set gallery.duplicates to allow for people who really are two",
+            {person_id: other.person_id for person_id, other in found.items()},
+        )
+    return [
+        {
+            "warning": "duplicate",
+            "person_id": person_id,
+            "other": other.person_id,
+            "similarity": round(other.similarity, 4),
+        }
+        for person_id, other in found.items()
+    ]
+
+
+def _guard_lookalikes(
+    gallery: Gallery, index: Index, people: Sequence[str], nearness: Callable[[int], Nearness]
+) -> list[dict[str, Any]]:
+    level = nearness(len(index)).lookalike
+    try:
+        found = keep_lookalikes(gallery, index, people, level)
+    except (GalleryError, StorageError) as fault:
+        # they are enrolled: to say that it failed would be wrong
+        log.warning("lookalikes are not kept: %s", fault)
+        return [{"warning": "lookalikes_unknown", "text": str(fault)}]
+    return [
+        {
+            "warning": "lookalikes",
+            "person_id": person_id,
+            "lookalikes": [
+                {"person_id": other, "similarity": round(similarity, 4)}
+                for other, similarity in others.items()
+            ],
+        }
+        for person_id, others in found.items()
+        if others
+    ]
 
 
 def check_consent(profile: Profile | None, settings: schema.Gallery) -> None:

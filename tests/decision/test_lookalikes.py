@@ -13,7 +13,6 @@ from edged.decision.policy import (
     LOOKALIKE_SHARE,
     false_positive_rate,
     fmr_at,
-    nearness,
 )
 from edged.decision.presentation import Kind, Outcome, Phase, Presentation
 from edged.testing.builders import CURVE, fused, observation, policy
@@ -140,7 +139,7 @@ def test_a_mark_never_lets_in_whom_it_would_not_have_been_let_in_without(
 
 @given(st.integers(0, 200_000))
 def test_levels_follow_from_the_share_of_people_that_they_may_meet(people: int) -> None:
-    levels = nearness(people, CURVE, 0.0)
+    levels = policy(floor_same=0.0).nearness(people)
     assert levels.duplicate >= levels.lookalike
     for level, share in (
         (levels.duplicate, DUPLICATE_FPIR),
@@ -152,11 +151,11 @@ def test_levels_follow_from_the_share_of_people_that_they_may_meet(people: int) 
 
 @given(st.integers(0, 100_000), st.integers(0, 100_000))
 def test_more_people_never_lower_a_level(a: int, b: int) -> None:
-    few, many = (nearness(people, CURVE, 0.45) for people in sorted((a, b)))
+    few, many = (policy().nearness(people) for people in sorted((a, b)))
     assert few.duplicate <= many.duplicate
     assert few.lookalike <= many.lookalike
 
 
 def test_no_level_is_laxer_than_the_rule_for_one_pair() -> None:
-    levels = nearness(1, CURVE, 0.9)
+    levels = policy(floor_same=0.9).nearness(1)
     assert (levels.duplicate, levels.lookalike) == (0.9, 0.9)
