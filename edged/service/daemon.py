@@ -30,6 +30,7 @@ from edged.service.engine import Engine
 from edged.service.journal import Journal
 from edged.service.lamps import Lamps
 from edged.service.metrics import Metrics
+from edged.service.migration import Migration
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.orders import Orders
 from edged.service.pages import Pages
@@ -156,9 +157,21 @@ class Daemon:
             self._state.degrade("model", "; ".join(self._engine.passed_over))
         manifest = self._engine.manifest
         self._engine.warm_up(np.full((480, 640, 3), 127, np.uint8))
-        self._policy = make_policy(config.decision, manifest)
+        self._policy = make_policy(config.decision, manifest, config.gallery)
         self._index = self._gallery.index(self._engine.identity, manifest.outputs.embedding.size)
-        self._open_recorder(stack, key)
+        self._move = Migration(
+            config,
+            self._engine,
+            self._policy,
+            self._gallery,
+            self._index,
+            self._journal,
+            self._state,
+        )
+        stack.callback(self._move.close)
+        self._move.open()
+        if not self._move.configured:  # a recording is decided by one network
+            self._open_recorder(stack, key)
         self._pages = Pages(config, self._policy, self._state, self._metrics)
         self._terminal = Terminal(
             config,
@@ -176,6 +189,7 @@ class Daemon:
             on_mark=self._mark,
             look_on_s=LOOK_ON_S if self._recorder is not None else 0.0,
             on_look=self._pages.look,
+            move=self._move if self._move.configured else None,
         )
         self._pages.open(stack)
         self._state.set(software=__version__, model=self._engine.identity)
@@ -209,6 +223,7 @@ class Daemon:
             self._metrics.presented(step.summary)
         if self._recorder is not None:
             self._recorder.step(observation, fused, step)
+        self._move.step(step)
         self._pages.step(observation, fused, step)
 
     def _mark(self, mark: Held | Forgot) -> None:
@@ -271,7 +286,7 @@ class Daemon:
 
     def _look(self) -> None:
         """The vision thread."""
-        vision = self._engine.vision(self._policy)
+        vision = self._engine.vision(self._policy, self._move.again)
         while not self._stop.is_set():
             frame = self._mailbox.take(_TICK_S)
             if frame is None:
@@ -286,7 +301,7 @@ class Daemon:
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
                 if not self._stop.is_set():
-                    vision = self._engine.vision(self._policy)
+                    vision = self._engine.vision(self._policy, self._move.again)
                 continue
             self._beat += 1
             self._frames += 1
