@@ -27,6 +27,7 @@ from edged.mqtt.commands import Commands
 from edged.mqtt.topics import Topics
 from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
+from edged.service.follow import Follow
 from edged.service.journal import Journal
 from edged.service.lamps import Lamps
 from edged.service.metrics import Metrics
@@ -40,12 +41,16 @@ from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Terminal
 from edged.service.watch import Watch
+from edged.vault.identity import Identity
 from edged.vault.keys import load_key
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.camera.base import CameraState
-    from edged.config.schema import Config
+    from edged.config.schema import Config, Mqtt
     from edged.decision.presentation import Step
+    from edged.gallery.profile import Erased
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
     from edged.service.display import Display
@@ -76,6 +81,7 @@ class Daemon:
         self._state = State()
         self._metrics = Metrics()
         self._recorder: Recorder | None = None
+        self._follow: Follow | None = None
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -135,6 +141,8 @@ class Daemon:
         self._lamps.open()
 
         key = load_key(config.key)
+        self._identity = Identity(key)
+        self._state.set(identity=self._identity.document)
         self._outbox = Outbox(config.events.path, key, config.events.capacity)
         self._gallery = make_gallery(config.gallery, key)
         stack.callback(self._outbox.close)
@@ -241,13 +249,54 @@ class Daemon:
         commands = Commands(settings.commands, topics, self._outbox, orders.handlers())
         stack.callback(commands.close)
         commands.open()
-        link = Link(settings, topics, self._outbox, commands.submit, lambda: self._about)
+
+        def send(kind: str, message: bytes) -> bool:
+            return link.publish_sync(kind, message)
+
+        follow = self._open_follow(stack, settings, topics, send)
+        link = Link(
+            settings, topics, self._outbox, commands.submit, lambda: self._about, feed=follow
+        )
         stack.callback(link.close)
         link.set_state(self._state.document())
         link.open()
         self._state.on_change = lambda: link.set_state(self._state.document())
         if settings.commands.allow_unsigned:
             self._state.degrade("commands", "unsigned commands are accepted (mqtt.commands)")
+
+    def _open_follow(
+        self,
+        stack: ExitStack,
+        settings: Mqtt,
+        topics: Topics,
+        send: Callable[[str, bytes], bool],
+    ) -> Follow | None:
+        if settings.sync is None:
+            return None
+        follow = self._follow = Follow(
+            settings,
+            topics.audience,
+            self._gallery,
+            self._identity,
+            self._state,
+            send,
+            self._erased,
+        )
+        stack.callback(follow.close)
+        follow.open()
+        self._journal.on_record = follow.recorded
+        return follow
+
+    def _erased(self, erased: list[Erased]) -> None:
+        """Whom the site had erased; from the site log's thread."""
+        for one in erased:
+            self._journal.record(
+                "gallery.erased",
+                person_id=one.person_id,
+                reason=one.reason,
+                at=one.at,
+                templates=one.templates,
+            )
 
     def _open_threads(self, stack: ExitStack) -> None:
         self._camera = open_camera(self._config.camera, self._camera_changed)
@@ -385,7 +434,11 @@ class Daemon:
         revision = self._gallery.revision
         self._about = {"model": self._engine.identity, "gallery": revision}
         self._state.set(
-            gallery={"revision": revision, "people": people},
+            gallery={
+                "revision": revision,
+                "people": people,
+                **(self._follow.facts if self._follow is not None else {}),
+            },
             decision=stated_risk(
                 self._config.decision, self._policy, people, self._chronicle.not_granted_per_day
             ),

@@ -142,14 +142,14 @@ class Follower:
         """Nothing can be asked until there is a connection."""
         self._heard, self._asked, self._ask_s = False, None, float("inf")
 
-    def enrolled(self, person_id: str, model: str) -> None:
+    def enrolled(self, person_id: str) -> None:
         """Somebody was enrolled at this terminal.
 
         Raises:
             StorageError: the gallery cannot be read.
         """
         if self._offers is not None:
-            self._offers.add(person_id, [model])
+            self._offers.add(person_id)
 
     def take(self, kind: str, message: bytes, now_s: float) -> None:
         """A message of the site on ``sync/<kind>``: garbage, late, twice or what was asked for.

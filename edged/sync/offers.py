@@ -56,14 +56,19 @@ class Offers:
             StorageError: the gallery cannot be read.
         """
         for person in self._gallery.people():
-            self.add(person.id, person.templates)
+            self._add(person.id, person.templates)
 
-    def add(self, person_id: str, models: Iterable[str]) -> None:
-        """Somebody was enrolled here, in any case with templates of one of these models.
+    def add(self, person_id: str) -> None:
+        """Somebody was enrolled here.
 
         Raises:
             StorageError: the gallery cannot be read.
         """
+        person = self._gallery.person(person_id)
+        if person is not None:
+            self._add(person_id, person.templates)
+
+    def _add(self, person_id: str, models: Iterable[str]) -> None:
         local = [
             (model, one)
             for model in models

@@ -139,7 +139,7 @@ class Terminal:
         """At the terminal."""
         views = [Enrolment(person_id, vector(s), MODEL, 0.9, "terminal") for s in seeds]
         self.gallery.add_many(views, limit=5)
-        self.follower.enrolled(person_id, MODEL)
+        self.follower.enrolled(person_id)
 
     def meet(self, site: SiteLog, *, most: int = 10_000) -> Terminal:
         """A new connection to the site, until neither has anything more to say."""
