@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from edged.gallery.keyring import Generation, Keyring
+    from edged.gallery.rotation import Turn
     from edged.types import Floats
     from edged.vault.database import Connection
 
@@ -184,24 +185,29 @@ class Book:
 
     def find(self, person_id: str) -> Entry | None:
         """A person by id; None also for one whose key is gone."""
-        row = self.connection.execute(
-            "SELECT number FROM people WHERE tag = ?", (self.tag(person_id),)
-        ).fetchone()
-        if row is None:
-            return None
-        key = self._keyring.key(row[0])
-        return None if key is None else Entry(int(row[0]), key)
+        return self.find_many([person_id]).get(person_id)
+
+    def find_many(self, ids: Iterable[str]) -> dict[str, Entry]:
+        """Those of these people who are here."""
+        wanted = {self.tag(person_id): person_id for person_id in ids}
+        tags = list(wanted)
+        numbers: dict[int, str] = {}
+        for start in range(0, len(tags), _MANY):
+            some = tags[start : start + _MANY]
+            marks = ",".join("?" * len(some))
+            rows = self.connection.execute(
+                f"SELECT number, tag FROM people WHERE tag IN ({marks})",  # noqa: S608
+                some,
+            )
+            numbers.update((number, wanted[tag]) for number, tag in rows)
+        keys = self._keyring.keys(numbers) if numbers else {}
+        return {numbers[number]: Entry(number, key) for number, key in keys.items()}
 
     def enter(self, ids: Iterable[str], created: str, revision: int) -> dict[str, Entry]:
         """These people, the new ones made."""
-        found: dict[str, Entry] = {}
-        new: list[str] = []
-        for person_id in dict.fromkeys(ids):
-            entry = self.find(person_id)
-            if entry is None:
-                new.append(person_id)
-            else:
-                found[person_id] = entry
+        wanted = list(dict.fromkeys(ids))
+        found = self.find_many(wanted)
+        new = [person_id for person_id in wanted if person_id not in found]
         if new:
             made = self._keyring.new(self._generation.number, len(new))
             self.new += [number for number, _ in made]
@@ -274,7 +280,7 @@ class Book:
 
     # templates
 
-    def rotation(self, model: str, size: int) -> Floats:
+    def rotation(self, model: str, size: int) -> Turn:
         """What turns this model's embeddings into what is kept."""
         return rotation(self._generation.seed, model, size)
 

@@ -15,12 +15,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from edged.types import Floats
+
+    Turn = NDArray[np.float64]
 
 
 @lru_cache(maxsize=4)
-def rotation(seed: bytes, model: str, size: int) -> Floats:
-    """An orthogonal matrix, float32 (size, size), the same on every machine within rounding.
+def rotation(seed: bytes, model: str, size: int) -> Turn:
+    """An orthogonal matrix, float64 (size, size), the same on every machine within rounding.
 
     Uniform over all rotations and reflections: the QR decomposition of normal numbers, signs put
     right (Mezzadri, 2007, "How to generate random matrices from the classical compact groups").
@@ -32,22 +36,22 @@ def rotation(seed: bytes, model: str, size: int) -> Floats:
     first, second = (draws >> np.uint64(11)) * 2.0**-53
     normal = np.sqrt(-2 * np.log1p(-first)) * np.cos(2 * np.pi * second)
     q, r = np.linalg.qr(normal.reshape(size, size))
-    turned: Floats = (q * np.sign(np.diag(r))).astype(np.float32)
+    turned: Turn = q * np.sign(np.diag(r))
     turned.setflags(write=False)
     return turned
 
 
-def turn(vectors: Floats, by: Floats) -> Floats:
+def turn(vectors: Floats, by: Turn | Floats) -> Floats:
     """Rows (n, d) or one row (d,) from the network's space into the key's; of length 1 again."""
-    return _unit(vectors.astype(np.float64) @ by.T.astype(np.float64))
+    return _unit(vectors.astype(np.float64) @ by.T)
 
 
-def turn_back(vectors: Floats, by: Floats) -> Floats:
+def turn_back(vectors: Floats, by: Turn | Floats) -> Floats:
     """From the key's space into the network's."""
-    return _unit(vectors.astype(np.float64) @ by.astype(np.float64))
+    return _unit(vectors.astype(np.float64) @ by)
 
 
-def _unit(vectors: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> Floats:
+def _unit(vectors: Turn) -> Floats:
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
     turned: Floats = (vectors / np.where(length > 0, length, 1)).astype(np.float32)
     return turned

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from edged.errors import GalleryError
 from edged.events.types import utc_now
 from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_record
@@ -216,8 +218,7 @@ class Gallery:
         with self._lock:
             with self._write() as book:
                 revision = book.bump()
-                for one in upserts:
-                    self._take_over(book, one, marker, revision)
+                self._take_over(book, upserts, marker, revision)
                 for person_id, origin in drops:
                     entry = book.find(person_id)
                     if entry is not None and (_origin(book, entry) or -1) < origin:
@@ -451,7 +452,7 @@ class Gallery:
                 with self._read() as book:
                     if book.model(model) is not None:
                         book.model(model, size)
-                    turned_by = book.rotation(model, size)
+                    turned_by = book.rotation(model, size).astype(np.float32)
                 known = Index(model, size, turned_by)
                 self._indexes[model] = known
                 try:
@@ -532,8 +533,11 @@ class Gallery:
                 numbers = {model: book.model(model, size) for model, size in sizes}
                 revision = book.bump()
                 entries = book.enter([one.person_id for one in enrolments], now, revision)
-                for person_id, entry in entries.items():
-                    mine = [one for one in enrolments if one.person_id == person_id]
+                by_person: dict[str, list[Enrolment]] = {}
+                for one in enrolments:
+                    by_person.setdefault(one.person_id, []).append(one)
+                for person_id, mine in by_person.items():
+                    entry = entries[person_id]
                     self._describe(book, entry, mine, profiles.get(person_id))
                     book.touch(entry.number, revision)
                     for model in dict.fromkeys(one.model for one in mine):
@@ -573,28 +577,36 @@ class Gallery:
         row = fused_row([one.embedding for one in chosen], coherence)
         book.keep(entry, model[1], chosen, row, person_id)
 
-    def _take_over(self, book: Book, one: Stored, marker: str | None, revision: int) -> None:
-        before = book.find(one.person_id)
-        known = None if before is None else _origin(book, before)
-        assert one.origin is not None  # noqa: S101  # `_check_stored` saw to it
-        if before is not None and known is not None and known >= one.origin:
+    def _take_over(
+        self, book: Book, upserts: Sequence[Stored], marker: str | None, revision: int
+    ) -> None:
+        before = book.find_many(one.person_id for one in upserts)
+        newer = []
+        for one in upserts:
+            entry = before.get(one.person_id)
+            known = None if entry is None else _origin(book, entry)
+            assert one.origin is not None  # noqa: S101  # `_check_stored` saw to it
+            if entry is None or known is None or known < one.origin:
+                newer.append(one)
+            elif marker is not None:
+                book.connection.execute(
+                    "UPDATE people SET marker = ? WHERE number = ?", (marker, entry.number)
+                )
+        entries = book.enter([one.person_id for one in newer], utc_now(), revision)
+        for one in newer:
+            entry = entries[one.person_id]
+            book.write(entry, Record(one.person_id, one.created, one.profile))
+            if one.person_id in before:
+                for model in book.models().values():
+                    if model not in one.templates:
+                        book.put(entry, one.person_id, model, ())
+            for model, templates in one.templates.items():
+                book.put(entry, one.person_id, model, templates)
             book.connection.execute(
-                "UPDATE people SET marker = coalesce(?, marker) WHERE number = ?",
-                (marker, before.number),
+                "UPDATE people SET origin = ?, marker = coalesce(?, marker), revision = ? "
+                "WHERE number = ?",
+                (one.origin, marker, revision, entry.number),
             )
-            return
-        entry = book.enter([one.person_id], one.created, revision)[one.person_id]
-        book.write(entry, Record(one.person_id, one.created, one.profile))
-        for model in book.models().values():
-            if model not in one.templates:
-                book.put(entry, one.person_id, model, ())
-        for model, templates in one.templates.items():
-            book.put(entry, one.person_id, model, templates)
-        book.connection.execute(
-            "UPDATE people SET origin = ?, marker = coalesce(?, marker), revision = ? "
-            "WHERE number = ?",
-            (one.origin, marker, revision, entry.number),
-        )
 
     def _erase(
         self, book: Book, entries: Mapping[int, Entry], reason: str, revision: int
