@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_ENDS = (Kind.GRANTED, Kind.DENIED, Kind.REVIEW, Kind.SECOND_FACTOR)
+_REFUSED = (Kind.DENIED, Kind.REVIEW, Kind.SECOND_FACTOR)
 
 
 class Migration:
@@ -166,18 +166,29 @@ class Migration:
         if self._mover is None or not self._network.active:
             self._known_alone = None
             return
+        outcome = step.outcome
+        if found is not None and found.old.views == 1:
+            # with this frame somebody begins; a summary is of whoever was there before
+            self._over(missed=outcome is None and step.summary is not None)
         if found is not None and found.new is not None:
             alone = found.granted_alone(self._policy)
             if alone in self._mover.roll.moved:
                 self._known_alone = alone
-        outcome = step.outcome
         if outcome is not None and outcome.kind is Kind.GRANTED:
             if found is not None and found.new is not None and outcome.person_id is not None:
                 self._granted(outcome, outcome.person_id, found, found.new)
-        elif self._known_alone is not None and _ended(step):
+            self._over(missed=False)
+            return
+        refused = outcome is not None and outcome.kind in _REFUSED
+        left = step.summary is not None and (found is None or found.old.views > 1)
+        if refused or left:
+            self._over(missed=True)
+
+    def _over(self, *, missed: bool) -> None:
+        """A presentation is over; `missed`: nobody was let in."""
+        if missed and self._known_alone is not None and self._mover is not None:
             self._mover.put(Compared(self._known_alone, Tally(missed=1)))
-        if _ended(step):
-            self._known_alone = None
+        self._known_alone = None
 
     def _granted(self, outcome: Outcome, who: str, found: Look, new: Fused) -> None:
         if self._mover is None:
@@ -231,12 +242,6 @@ class Migration:
         embedding: Floats = second.embedding
         other = replace(enrolment, embedding=embedding, model=identity, quality=second.quality)
         return [enrolment, other]
-
-
-def _ended(step: Step) -> bool:
-    """Whether a presentation is over with this frame."""
-    outcome = step.outcome
-    return step.summary is not None or (outcome is not None and outcome.kind in _ENDS)
 
 
 def _cosine(side: Side, who: str, evidence: Fused) -> float | None:

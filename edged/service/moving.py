@@ -88,7 +88,7 @@ def merged(
 
 def tenths(moved: int, people: int) -> int:
     """Progress in steps of ten per cent; 100 only when everybody has moved."""
-    return 10 * (10 * moved // people) if people else 100
+    return 10 * (10 * moved // people) if people else 0
 
 
 def log_evidence(against: int, for_it: int) -> float:
