@@ -21,7 +21,7 @@ from edged.runtime.choose import open_runner
 from edged.types import Box, Defect, Face, Second
 from edged.vision.defects import blur, find_defects
 from edged.vision.embed import Embedded, Embedder
-from edged.vision.mtcnn import Detector
+from edged.vision.mtcnn import Detection, Detector
 from edged.vision.pipeline import Vision, as_face
 
 if TYPE_CHECKING:
@@ -181,33 +181,49 @@ class Engine:
             NoUsableFace: no face is found, or none that the network can embed.
             RuntimeFault: an inference runtime failed.
         """
-        height, width = image.shape[:2]
-        shrink = min(1.0, _LARGEST_SIDE_PX / max(height, width))
-        if shrink < 1.0:
-            width, height = max(1, round(shrink * width)), max(1, round(shrink * height))
-            image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-        smallest = max(24, max(height, width) // _SHARE_OF_SIDE)
+        image, shrink = _shrunk(image)
+        found = self._find(image)
+        middle = Box(0, 0, image.shape[1], image.shape[0]).centre
+        best = (
+            min(found, key=lambda f: dist(f.box.centre, middle))
+            if central
+            else max(found, key=lambda f: f.box.area)
+        )
+        extraction = self._extraction(image, shrink, best, found)
+        if not isfinite(extraction.embedded.log_variance):
+            raise NoUsableFace("the network gives no numbers for the face; use another photo")
+        return extraction
+
+    def extract_each(self, image: Image, most: int) -> list[Extraction]:
+        """Embed the largest faces of a still image, at most so many, the largest first.
+
+        What the network gives no numbers for has quality 0; for the rest see `extract`.
+        """
+        image, shrink = _shrunk(image)
+        found = self._find(image)
+        largest = sorted(found, key=lambda f: -f.box.area)[:most]
+        return [self._extraction(image, shrink, one, found) for one in largest]
+
+    def _find(self, image: Image) -> list[Detection]:
+        smallest = max(24, max(image.shape[:2]) // _SHARE_OF_SIDE)
         found = self.detector(smallest).detect(image)
         if not found:
             raise NoUsableFace(
                 "no face found in the image; use a photo in which one face is upright, "
                 "frontal and well lit"
             )
-        middle = Box(0, 0, width, height).centre
-        best = (
-            min(found, key=lambda f: dist(f.box.centre, middle))
-            if central
-            else max(found, key=lambda f: f.box.area)
-        )
-        face = as_face(best)
+        return found
+
+    def _extraction(
+        self, image: Image, shrink: float, one: Detection, found: list[Detection]
+    ) -> Extraction:
+        face = as_face(one)
         defects = find_defects(image, face, self._limits)
-        others = [f.box.area for f in found if f is not best]
-        if others and max(others) > 0.5 * best.box.area:
+        others = [f.box.area for f in found if f is not one]
+        if others and max(others) > 0.5 * one.box.area:
             defects.append(Defect.SEVERAL_FACES)
         chip = self.embedder.chip(image, face.landmarks)
         embedded = self.embedder.embed(chip)
-        if not isfinite(embedded.log_variance):
-            raise NoUsableFace("the network gives no numbers for the face; use another photo")
         if blur(chip) > self._limits.blur_level:
             defects.append(Defect.BLURRED)
         place = _scaled(face, 1 / shrink)
@@ -295,6 +311,16 @@ class Engine:
 def _close(runners: dict[str, Runner]) -> None:
     for runner in runners.values():
         runner.close()
+
+
+def _shrunk(image: Image) -> tuple[Image, float]:
+    """No side longer than the limit, and the factor by which it was scaled."""
+    height, width = image.shape[:2]
+    shrink = min(1.0, _LARGEST_SIDE_PX / max(height, width))
+    if shrink == 1.0:
+        return image, shrink
+    size = max(1, round(shrink * width)), max(1, round(shrink * height))
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA), shrink
 
 
 def _scaled(face: Face, factor: float) -> Face:
