@@ -302,7 +302,7 @@ class Follower:
         want = wanted(head, self._progress)
         if head is None or head.snapshot is None or want is None or want.what != "chunk":
             raise Unreadable("a chunk that was not asked for")
-        if (chunk.snapshot, chunk.chunk) != (head.snapshot.id, want.chunk):
+        if (chunk.snapshot, chunk.chunk) != (head.snapshot.id, want.place):
             raise Unreadable("another chunk than was asked for")
         if chunk.chunk >= len(head.snapshot.digests):
             raise Unreadable("a chunk that the snapshot does not have")
@@ -360,8 +360,7 @@ class Follower:
         head = self._head if self._heard else None
         want = wanted(head, self._progress)
         if want is not None and want.what == "chunk" and head is not None and head.snapshot:
-            assert want.chunk is not None  # noqa: S101  # it goes with that word
-            if want.chunk >= len(head.snapshot.digests):
+            if want.place >= len(head.snapshot.digests):
                 self._finish_snapshot(head)
                 self._ask(now_s)
                 return
@@ -392,7 +391,7 @@ class Follower:
             held=progress.held,
             want=None if want is None else want.what,
             snapshot=head.snapshot.id if chunk and head and head.snapshot else None,
-            chunk=want.chunk if chunk and want else None,
+            chunk=want.place if chunk and want else None,
             sealing=self._identity.sealing_id,
             refused=self._refused,
         )

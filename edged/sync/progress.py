@@ -43,10 +43,11 @@ class Progress(Claims):
 
 @dataclass(frozen=True, slots=True)
 class Want:
-    """What to ask the site for; `chunk` counts from 0 and is meant only with that word."""
+    """What to ask the site for, and from where on: the chunk, counted from 0, or the revision that
+    is held of the log."""
 
     what: Literal["head", "log", "snapshot", "chunk"]
-    chunk: int | None = None
+    place: int = 0
 
 
 def read_progress(fact: str | None) -> Progress:
@@ -93,7 +94,7 @@ def wanted(head: Head | None, progress: Progress) -> Want | None:
         if progress.held >= head.revision:
             return None
         if progress.held + 1 >= head.oldest:
-            return Want("log")
+            return Want("log", progress.held)
     if head.snapshot is None or _stale(head, progress):
         return Want("snapshot")
     taking = take(head, progress).taking
