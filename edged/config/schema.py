@@ -565,6 +565,13 @@ class Config(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
+    def _page_to_agree_on(self) -> Config:
+        if self.gallery.enrolment_confirm == "page" and self.web is None:
+            what = "page needs the section web: its page holds the buttons"
+            raise Misplaced([(("gallery", "enrolment_confirm"), what)])
+        return self
+
+    @model_validator(mode="after")
     def _lines_of_their_own(self) -> Config:
         door, signals = self.door, self.signals
         if signals is None or signals.driver != "gpio" or not isinstance(door, GpioDoor):

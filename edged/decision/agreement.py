@@ -20,8 +20,8 @@ _SETTLED_S = 0.6  # whoever passes by is asked nothing
 _LONGEST_S = 0.25  # a longer gap between two frames says no more than this
 
 _REST_DEG = 12.0
-_AWAY_DEG = 12.0  # from rest; and
-_ASIDE_DEG = 8.0  # from the camera, so that who looked aside does not agree by looking up
+_AWAY_DEG = 10.0  # from rest; and
+_ASIDE_DEG = 6.0  # from the camera, so that who looked aside does not agree by looking up
 _BACK_DEG = 6.0
 _WRONG_DEG = 8.0  # to the other side: confused, or a shake of the head
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edged.types import Observation
 
 _UNFIT = BLOCKING | {Defect.SEVERAL_FACES}
-_FRONTAL_DEG = 10.0  # from how the head was held in the first frontal view
+_FRONTAL_DEG = 8.0  # from how the head was held in the first frontal view
 _FIRST_DEG = 15.0  # from the camera, in that one
 TURN_S = 5.0
 """How long a turned view is waited for while good ones of another kind are there."""

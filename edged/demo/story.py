@@ -201,12 +201,23 @@ class Story:
     def _let_in(self) -> None:
         self._tell("The site sends a signed command over MQTT: enrol whoever comes next.")
         reply = self._controller.command(
-            "enrol.start", {"person_id": PERSON, "views": 3, "timeout_s": 30}
+            "enrol.start",
+            {
+                "person_id": PERSON,
+                "views": 3,
+                "timeout_s": 60,
+                "consent": {"basis": "agreed at the terminal"},
+            },
         )
         if reply.get("result") != "ok":
             raise StoryBroken(f"the terminal refused to enrol: {reply}")
-        self._show(scenes.NEAR)
-        self._hear("three good views are in the encrypted gallery", self._wait("enrol.completed"))
+        side = reply["data"]["confirm"].removeprefix("turn_")
+        who = "They are" if self._show_scene else "You are"
+        self._tell(f"{who} asked to agree: turn the head to the {side}, and back.")
+        self._show(scenes.LOOKING)
+        event = self._wait("enrol.completed", confirmed="turn")
+        kinds = ", ".join(event["data"]["kinds"])
+        self._hear(f"three good views ({kinds}) are in the encrypted gallery", event)
         self._tell("They leave, and come back." if self._show_scene else "Leave, and come back.")
         self._leave()
         self._show(scenes.NEAR)
