@@ -6,7 +6,7 @@ network are RGB. Times named ``t_s`` are monotonic seconds; wall-clock times are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -224,11 +224,13 @@ class FusedMatch:
         match: the search result of the fused template.
         quality: of the fused template, predicted, 0-1.
         views: how many were fused.
+        template: unit-length float32 (d,); None where more than one network spoke.
     """
 
     match: Match
     quality: float
     views: int
+    template: Floats | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

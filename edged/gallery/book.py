@@ -252,6 +252,10 @@ class Book:
             "UPDATE people SET revision = ? WHERE number = ?", (revision, number)
         )
 
+    def changed_at(self, number: int) -> int:
+        """The revision of a person's last change."""
+        return int(self._one("SELECT revision FROM people WHERE number = ?", number))
+
     def erase(self, numbers: Collection[int], at: str, reason: str, revision: int) -> None:
         """Destroy people's keys, then what they sealed."""
         self._keyring.destroy(numbers)

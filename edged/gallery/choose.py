@@ -14,13 +14,17 @@ if TYPE_CHECKING:
 ADAPTED = "adapted"
 """The source of a template that followed the person instead of being enrolled."""
 
+MOST_ADAPTED = 2
+
 
 def best_templates(candidates: Sequence[Kept], limit: int) -> list[int]:
     """The places of at most `limit` templates that together describe the person best.
 
     The clearest one first; then, one after the other, the one whose distance to the nearest that
-    is kept, times its own quality, is largest. Equal ones: the newer. What was adapted only takes
-    the places that enrolled ones leave.
+    is kept, times its own quality, is largest. Equal ones: the newer.
+
+    Of what was adapted since the last enrolment the newest take places that enrolled ones leave,
+    see `adapted_places`; what was adapted before it has had its day.
 
     Args:
         candidates: all of one person and model, old and new, the oldest first, in one space.
@@ -29,20 +33,34 @@ def best_templates(candidates: Sequence[Kept], limit: int) -> list[int]:
     Returns:
         Indices into `candidates`, ascending: the oldest first.
     """
-    if len(candidates) <= limit:
-        return list(range(len(candidates)))
+    adapted = [i for i, one in enumerate(candidates) if one.source == ADAPTED]
+    enrolled = [i for i, one in enumerate(candidates) if one.source != ADAPTED]
+    if not enrolled:
+        return adapted[-limit:]
+    since = [i for i in adapted if i > enrolled[-1]]
+    start = max(0, len(since) - adapted_places(len(enrolled), limit))
+    return sorted([*_diverse(candidates, enrolled, limit), *since[start:]])
+
+
+def adapted_places(enrolled: int, limit: int) -> int:
+    """How many adapted templates a person may have beside so many enrolled ones: never so many
+    that they could outweigh these."""
+    return max(0, min(MOST_ADAPTED, max(1, enrolled - 1), limit - enrolled))
+
+
+def _diverse(candidates: Sequence[Kept], places: list[int], limit: int) -> list[int]:
+    if len(places) <= limit:
+        return places
     # float64: the same on every processor, so that every terminal of a site keeps the same
-    vectors = np.stack([one.embedding for one in candidates]).astype(np.float64)
-    quality = np.array([one.quality for one in candidates], np.float64)
-    adapted = np.array([one.source == ADAPTED for one in candidates])
-    distance = np.full(len(candidates), 2.0)  # to the nearest kept; nothing is further than 2
+    vectors = np.stack([candidates[i].embedding for i in places]).astype(np.float64)
+    quality = np.array([candidates[i].quality for i in places], np.float64)
+    left = np.ones(len(places), bool)
+    distance = np.full(len(places), 2.0)  # to the nearest kept; nothing is further than 2
     kept: list[int] = []
-    for group in (~adapted, adapted):
-        left = group.copy()
-        while len(kept) < limit and left.any():
-            worth = np.where(left, quality * distance, -np.inf)
-            chosen = len(worth) - 1 - int(np.argmax(worth[::-1]))
-            kept.append(chosen)
-            left[chosen] = False
-            distance = np.minimum(distance, 1 - vectors @ vectors[chosen])
-    return sorted(kept)
+    while len(kept) < limit:
+        worth = np.where(left, quality * distance, -np.inf)
+        chosen = len(worth) - 1 - int(np.argmax(worth[::-1]))
+        kept.append(chosen)
+        left[chosen] = False
+        distance = np.minimum(distance, 1 - vectors @ vectors[chosen])
+    return [places[i] for i in kept]

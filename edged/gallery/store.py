@@ -172,12 +172,18 @@ class Gallery:
                 book.touch(entry.number, book.bump())
             self._follow()
 
-    def replace_templates(self, person_id: str, model: str, templates: Sequence[Kept]) -> None:
+    def replace_templates(
+        self, person_id: str, model: str, templates: Sequence[Kept], *, since: int | None = None
+    ) -> None:
         """Give a person exactly these templates of a model, in the network's space; none: erase
         what they have of it.
 
+        Args:
+            since: the gallery's revision that they were worked out at.
+
         Raises:
-            GalleryError: nobody is enrolled as this, or a template is none.
+            GalleryError: nobody is enrolled as this, or a template is none; or the person
+                changed after `since`.
         """
         check_id(person_id)
         for one in templates:
@@ -185,6 +191,8 @@ class Gallery:
         with self._lock:
             with self._write() as book:
                 entry = self._known(book, person_id)
+                if since is not None and book.changed_at(entry.number) > since:
+                    raise GalleryError("the person was changed meanwhile")
                 book.put(entry, person_id, model, templates)
                 book.touch(entry.number, book.bump())
             self._follow()

@@ -94,7 +94,7 @@ class Judge:
             same = other is not None and other.views == fused.views
             return self._both(fused, other if same else None)
         quality = self._quality(fused.log_variance)
-        return FusedMatch(self._search(fused.template), quality, fused.views)
+        return FusedMatch(self._search(fused.template), quality, fused.views, fused.template)
 
     def _add_other(self, track_id: int, observation: Observation) -> Fused | None:
         second = observation.second

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.gallery.choose import ADAPTED, best_templates
+from edged.gallery.choose import ADAPTED, adapted_places, best_templates
 from edged.gallery.sealed import Kept
 from tests.gallery.faces import embeddings
 
@@ -59,20 +59,38 @@ def test_what_was_adapted_never_pushes_out_what_was_enrolled() -> None:
         kept(axes[2], 0.9, ADAPTED),
     ]
     assert best_templates(candidates, 2) == [0, 1]
-    assert best_templates(candidates, 3) == [0, 1, 2]
+    assert best_templates(candidates, 3) == [0, 1, 3]  # the newest
+
+
+def test_a_new_enrolment_ends_what_was_adapted_before() -> None:
+    axes = np.eye(4, dtype=np.float32)
+    candidates = [kept(axes[0]), kept(axes[1]), kept(axes[2], 1.0, ADAPTED), kept(axes[3])]
+    assert best_templates(candidates, 4) == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("enrolled", "limit", "places"),
+    [(1, 5, 1), (2, 5, 1), (3, 5, 2), (4, 5, 1), (5, 5, 0), (6, 5, 0), (10, 20, 2)],
+)
+def test_adapted_templates_never_outweigh_enrolled_ones(
+    enrolled: int, limit: int, places: int
+) -> None:
+    sources = ["photo"] * enrolled + [ADAPTED] * 4
+    chosen = best_templates(templates([0.5] * len(sources), sources), limit)
+    assert sum(sources[i] == ADAPTED for i in chosen) == places == adapted_places(enrolled, limit)
 
 
 QUALITIES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
 
 
 @given(QUALITIES, st.integers(1, 12), st.data())
-def test_as_many_stay_as_may_and_enrolled_ones_before_adapted_ones(
+def test_no_more_stay_than_may_and_enrolled_ones_before_adapted_ones(
     qualities: list[float], limit: int, data: st.DataObject
 ) -> None:
     sources = [data.draw(st.sampled_from(["photo", "terminal", ADAPTED])) for _ in qualities]
     candidates = templates(qualities, sources, seed=len(qualities))
     chosen = best_templates(candidates, limit)
-    assert len(chosen) == min(limit, len(candidates))
+    assert 1 <= len(chosen) <= limit
     assert chosen == sorted(set(chosen))
     enrolled = [i for i, source in enumerate(sources) if source != ADAPTED]
     assert sum(i in chosen for i in enrolled) == min(limit, len(enrolled))
