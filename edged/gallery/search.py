@@ -1,78 +1,109 @@
-"""Exact nearest neighbours, at the speed at which the memory can be read."""
+"""Exact nearest neighbours, at the speed at which memory can be read."""
 
 from __future__ import annotations
 
 import threading
+from bisect import bisect_right
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edged.gallery.vectors import unit
+from edged.gallery.blocks import ROWS, Block
+from edged.gallery.compact import Gathered, Probe
+from edged.gallery.rotation import turn_back
+from edged.gallery.vectors import unit, units
 from edged.types import Candidate, Match
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
+    from edged.gallery.compact import Doubles
     from edged.types import Floats
 
-_FIRST_ROWS = 64
-_GROWTH = 1.5
+_LONGEST = 1.002  # of a row or a probe: length 1 within rounding
+_ROUNDING = 2e-6  # of single precision, in a score
+_FOLDS = 32  # groups of which the best is looked for first
+_FEW = 32  # rows that are compared exactly sooner than it is found out whether they must be
+_AT_ONCE = 1024  # rows compared exactly at once
 
 
 class Index:
-    """One row of one float32 matrix for each person: a search is as many comparisons as people.
+    """One row for each person, looked through from the first to the last.
 
-    That is what the threshold is derived from: a second row would be a second chance to be
-    taken for somebody.
+    One row a person is what the threshold is derived from: a second would be a second chance to
+    be taken for somebody.
 
-    Searching and changing may go on in different threads. A search holds `_rows` while it
-    reads the matrix (a fraction of a millisecond for 10,000 people), a change only while it
-    shows its work: new rows, and a whole new matrix when it has grown, are written before.
-    Copies of the rows for each search, the other way, would double what memory must deliver.
+    A search reads everybody in a byte a number. How far such a score can be from the similarity
+    is known, so whoever can be among the best is compared once more, exactly: the outcome is
+    that of comparing everybody in double precision.
+
+    Searching and changing may go on in different threads. A search waits for nothing: it takes
+    the view that holds when it begins. A change makes the blocks that it touches anew and then
+    shows them all at once. `row` waits while that is done, a moment.
 
     Args:
         model: whose templates these are.
         size: numbers in an embedding.
+        rotation: orthogonal float32 (size, size): the rows here are those of the network turned
+            by it. Probes and what `row` gives are as the network makes them.
 
     Attributes:
-        revision: grows with every change; in memory only.
+        revision: grows with every change of rows; in memory only.
     """
 
-    def __init__(self, model: str, size: int) -> None:
+    def __init__(self, model: str, size: int, rotation: Floats | None = None) -> None:
         self.model = model
         self.size = size
-        self._changes = threading.Lock()  # one change at a time; taken before _rows
-        self._rows = threading.Lock()
-        self._matrix: Floats = np.zeros((_FIRST_ROWS, size), np.float32)
-        self._ids: list[str] = []  # whose each row is
-        self._row_of: dict[str, int] = {}
-        self._since: NDArray[np.int64] = np.zeros(_FIRST_ROWS, np.int64)  # revision of each row
         self.revision = 0
+        self._rotation = rotation
+        self._changes = threading.Lock()  # one change at a time; taken before _rows
+        self._rows = threading.Lock()  # while a change is shown
+        self._blocks: list[Block] = []
+        self._slots: dict[str, int] = {}  # block and position of each person
+        self._view = View.of((), frozenset())
 
     def __len__(self) -> int:
         """How many people, which is how many rows."""
-        return len(self._ids)
+        return self._view.people
 
     @property
     def people(self) -> int:
         """How many people."""
-        return len(self._ids)
+        return self._view.people
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows and what belongs to each, ids aside."""
+        return sum(block.nbytes for block in self._view.blocks)
+
+    @property
+    def compact_nbytes(self) -> int:
+        """Bytes that a search reads of everybody."""
+        return sum(block.compact_nbytes for block in self._view.blocks)
 
     def ids(self) -> set[str]:
         """Everybody here."""
-        with self._changes:
-            return set(self._ids)
+        return {who for block in self._view.blocks for who in block.ids}
 
     def row(self, person_id: str) -> tuple[int, Floats] | None:
-        """A person's row, float32 (size,), and the revision since which it is theirs."""
+        """The revision since which a row is theirs, and the row, float32 (size,)."""
         with self._rows:
-            row = self._row_of.get(person_id)
-            return None if row is None else (int(self._since[row]), self._matrix[row].copy())
+            slot = self._slots.get(person_id)
+            if slot is None:
+                return None
+            since, row = self._blocks[slot // ROWS].row(slot % ROWS)
+        return since, row if self._rotation is None else turn_back(row, self._rotation)
+
+    def mark(self, ids: Iterable[str]) -> None:
+        """Who resembles somebody else here; replaces who did before. Ends when they leave."""
+        with self._changes:
+            self._view = replace(self._view, marked=frozenset(ids))
 
     def put(self, person_id: str, embedding: Floats) -> None:
-        """Set a person's row: unit-length float32 (size,).
+        """Set a person's row: unit-length float32 (size,), in the space of the rows here.
 
         Raises:
             GalleryError: it is no embedding of this size.
@@ -80,53 +111,61 @@ class Index:
         self.put_many([person_id], unit(embedding, self.size)[np.newaxis])
 
     def put_many(self, people: Sequence[str], embeddings: Floats) -> None:
-        """Set the rows of many, each named once.
+        """Set the rows of many at once; of one who is named twice the last.
 
         Args:
             people: whose, (n,).
-            embeddings: unit-length float32 (n, size); not checked again.
+            embeddings: unit-length float32 (n, size), in the space of the rows here.
+
+        Raises:
+            GalleryError: they are no embeddings of this size, or not as many.
         """
+        units(embeddings, len(people), self.size)
+        chosen = {who: n for n, who in enumerate(people)}
+        if not chosen:
+            return
         with self._changes:
-            known = [i for i, who in enumerate(people) if who in self._row_of]
-            new = [i for i, who in enumerate(people) if who not in self._row_of]
-            start, end = len(self._ids), len(self._ids) + len(new)
-            self._reserve(end)
-            # no search looks beyond the last of _ids
-            self._matrix[start:end] = embeddings[new] if known else embeddings
+            leaving: dict[int, list[int]] = defaultdict(list)
+            coming: dict[int, list[int]] = defaultdict(list)
+            new: list[int] = []
+            for who, n in chosen.items():
+                slot = self._slots.get(who)
+                if slot is None:
+                    new.append(n)
+                else:
+                    leaving[slot // ROWS].append(slot % ROWS)
+                    coming[slot // ROWS].append(n)
+            self._find_room(new, coming)
             revision = self.revision + 1
-            self._since[start:end] = revision
-            with self._rows:
-                for i in known:
-                    self._matrix[self._row_of[people[i]]] = embeddings[i]
-                    self._since[self._row_of[people[i]]] = revision
-                for row, i in enumerate(new, start):
-                    self._row_of[people[i]] = row
-                    self._ids.append(people[i])
-                self.revision = revision
+            changed = {
+                number: self._block(number).changed(
+                    leaving.get(number, []), [people[n] for n in rows], embeddings[rows], revision
+                )
+                for number, rows in coming.items()
+            }
+            self._show(changed, ())
 
     def remove(self, people: Iterable[str]) -> None:
-        """Forget people; unknown ones do no harm. The last row moves into the gap."""
+        """Forget people, and that they were marked; unknown ones do no harm."""
         with self._changes:
-            for who in people:
-                row = self._row_of.pop(who, None)
-                if row is None:
-                    continue
-                with self._rows:
-                    last = len(self._ids) - 1
-                    moved = self._ids.pop()
-                    if row != last:
-                        self._matrix[row] = self._matrix[last]
-                        self._ids[row] = moved
-                        self._row_of[moved] = row
-                        self._since[row] = self._since[last]
-                    self._matrix[last] = 0  # nothing of the person stays in memory
-                    self.revision += 1
+            gone = [who for who in dict.fromkeys(people) if who in self._slots]
+            leaving: dict[int, list[int]] = defaultdict(list)
+            for who in gone:
+                slot = self._slots[who]
+                leaving[slot // ROWS].append(slot % ROWS)
+            nobody: Floats = np.empty((0, self.size), np.float32)
+            changed = {
+                number: self._blocks[number].changed(positions, (), nobody, 0)
+                for number, positions in leaving.items()
+            }
+            if changed:
+                self._show(changed, gone)
 
     def search(self, probe: Floats, k: int) -> Match:
         """The `k` people most similar to a probe.
 
         Args:
-            probe: unit-length float32 (size,).
+            probe: unit-length float32 (size,), as the network makes it.
             k: how many at most.
 
         Returns:
@@ -136,26 +175,131 @@ class Index:
             GalleryError: the probe is no embedding of this size.
         """
         probe = unit(probe, self.size)
-        with self._rows:
-            people = len(self._ids)
-            k = min(k, people)
-            if k < 1:
-                return Match((), people)
-            similarity = self._matrix[:people] @ probe
-            top = np.argpartition(similarity, people - k)[people - k :]
-            top = top[np.argsort(-similarity[top])]
-            # rounding may carry a cosine past 1
-            cosines = np.clip(similarity[top], -1, 1).tolist()
-            best = zip(top.tolist(), cosines, strict=True)
-            return Match(tuple(Candidate(self._ids[row], value) for row, value in best), people)
+        if self._rotation is not None:
+            probe = self._rotation @ probe
+        return self._view.search(probe.astype(np.float64), k)
 
-    def _reserve(self, rows: int) -> None:
-        if rows <= len(self._matrix):
-            return
-        # zeros that were never touched take no memory
-        matrix = np.zeros((max(rows, int(len(self._matrix) * _GROWTH)), self.size), np.float32)
-        matrix[: len(self._ids)] = self._matrix[: len(self._ids)]
-        since = np.zeros(len(matrix), np.int64)
-        since[: len(self._ids)] = self._since[: len(self._ids)]
+    def _block(self, number: int) -> Block:
+        return self._blocks[number] if number < len(self._blocks) else Block(self.size, 0)
+
+    def _find_room(self, new: list[int], coming: dict[int, list[int]]) -> None:
+        """Who is new fills the blocks from the first on, then new ones."""
+        number = 0
+        while new:
+            room = ROWS - len(self._block(number))
+            if room:
+                coming[number] += new[:room]
+                new = new[room:]
+            number += 1
+
+    def _show(self, changed: Mapping[int, Block], gone: Iterable[str]) -> None:
+        blocks = self._blocks + [Block(self.size, 0)] * (max(changed) + 1 - len(self._blocks))
+        for number, block in changed.items():
+            blocks[number] = block
+        marked = self._view.marked.difference(gone)
+        view = View.of((block for block in blocks if len(block)), marked)
+        slots = {
+            who: number * ROWS + position
+            for number, block in changed.items()
+            for position, who in enumerate(block.ids)
+        }
+        before = self._view, self._blocks  # given back when nobody waits
         with self._rows:
-            self._matrix, self._since = matrix, since
+            for who in gone:
+                del self._slots[who]
+            self._slots.update(slots)
+            self._blocks, self._view = blocks, view
+            self.revision += 1
+        del before
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everybody as they were at one moment.
+
+    Attributes:
+        starts: where each block begins among all rows, and the end.
+        widest: the longest rest that a row in a byte a number leaves out.
+        marked: who resembles somebody else.
+    """
+
+    blocks: tuple[Block, ...]
+    starts: tuple[int, ...]
+    widest: float
+    marked: frozenset[str]
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block], marked: frozenset[str]) -> View:
+        blocks = tuple(blocks)
+        starts = tuple(accumulate((len(block) for block in blocks), initial=0))
+        return cls(blocks, starts, max((block.widest for block in blocks), default=0.0), marked)
+
+    @property
+    def people(self) -> int:
+        """How many people."""
+        return self.starts[-1]
+
+    def search(self, probe: Doubles, k: int) -> Match:
+        """The `k` people most similar to a probe in the rows' space, float64 (d,)."""
+        people = self.starts[-1]
+        k = min(k, people)
+        if k < 1:
+            return Match((), people)
+        quick = Probe.of(probe)
+        scores = self._scores(quick)
+        # x·q - x'·q' = (x - x')·q + x'·(q - q'), and no product is longer than its factors'
+        apart = self.widest * _LONGEST + (_LONGEST + self.widest) * quick.rest + _ROUNDING
+        reached = _reached(scores, k)
+        # the k-th best is no more than that below its score, and nobody is more above theirs
+        rows = _from(scores, reached - 2 * apart / quick.step)
+        if len(rows) > _FEW:
+            least = np.partition(self._exact(_from(scores, reached), probe), -k)[-k]
+            rows = _from(scores, (least - apart) / quick.step)
+        similarity = self._exact(rows, probe)
+        best = np.argsort(-similarity, kind="stable")[:k].tolist()  # of equals the first
+        return Match(tuple(self._candidate(rows[n], similarity[n]) for n in best), people)
+
+    def _scores(self, probe: Probe) -> Floats:
+        """About how similar everybody is, in steps of the probe, (people,)."""
+        scores: Floats = np.empty(self.starts[-1], np.float32)
+        for block, start, end in zip(self.blocks, self.starts, self.starts[1:], strict=False):
+            block.scores(probe.high, scores[start:end])
+        return scores
+
+    def _exact(self, rows: list[int], probe: Doubles) -> Doubles:
+        """Similarities of some people."""
+        found = np.empty(len(rows))
+        gathered = Gathered(min(len(rows), _AT_ONCE), len(probe))
+        for start in range(0, len(rows), _AT_ONCE):
+            part = rows[start : start + _AT_ONCE]
+            for to, row in enumerate(part):
+                number = bisect_right(self.starts, row) - 1
+                self.blocks[number].gather(row - self.starts[number], gathered, to)
+            found[start : start + _AT_ONCE] = gathered.cosines(probe)[: len(part)]
+        return found
+
+    def _candidate(self, row: int, similarity: float) -> Candidate:
+        number = bisect_right(self.starts, row) - 1
+        who = self.blocks[number].ids[row - self.starts[number]]
+        # rounding may carry a cosine past 1
+        return Candidate(who, max(-1.0, min(float(similarity), 1.0)), who in self.marked)
+
+
+def _from(scores: Floats, least: float) -> list[int]:
+    """Whose score is `least` or more."""
+    rows: list[int] = (scores >= least).nonzero()[0].tolist()
+    return rows
+
+
+def _reached(scores: Floats, k: int) -> float:
+    """A score that at least `k` people reach; hardly ever less than the k-th best.
+
+    The best of each of many groups are found far more quickly than the best of all.
+    """
+    width = len(scores) // _FOLDS
+    if width > 8 * k:
+        scores = scores[: width * _FOLDS].reshape(_FOLDS, width).max(axis=0)
+    else:
+        scores = scores.copy()
+    scores.partition(len(scores) - k)
+    return float(scores[len(scores) - k])

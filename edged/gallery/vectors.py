@@ -76,3 +76,20 @@ def agreement(templates: Floats) -> float:
     length = np.linalg.norm(others, axis=1)
     cosines = (rows * others).sum(axis=1) / np.maximum(length, 1e-9)
     return float(cosines.min())
+
+
+def units(rows: Any, count: int, size: int) -> None:
+    """Refuse what are not `count` embeddings: float32 (count, size), each of length 1.
+
+    Raises:
+        GalleryError: another type or shape, or a row that is not finite or not unit length.
+    """
+    if not isinstance(rows, np.ndarray) or rows.dtype != np.float32:
+        raise GalleryError("embeddings are rows of float32 numbers")
+    if rows.shape != (count, size):
+        raise GalleryError(
+            f"embeddings of the shape {rows.shape} where {(count, size)} is expected"
+        )
+    lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    if not (abs(lengths - 1) <= _UNIT_TOLERANCE).all():  # nor is what is no number
+        raise GalleryError("an embedding that is not of length 1; normalise it first")
