@@ -122,6 +122,8 @@ class Book:
         self._generation = generation
         self.new: list[int] = []
         """Numbers whose keys were made in this transaction."""
+        self.gone: list[int] = []
+        """Numbers whose keys were destroyed in it, which no rollback brings back."""
 
     # revisions and facts
 
@@ -259,6 +261,7 @@ class Book:
     def erase(self, numbers: Collection[int], at: str, reason: str, revision: int) -> None:
         """Destroy people's keys, then what they sealed."""
         self._keyring.destroy(numbers)
+        self.gone += numbers
         for number in numbers:
             self.connection.execute(
                 "INSERT OR REPLACE INTO erased SELECT number, tag, ?, ?, ? FROM people "

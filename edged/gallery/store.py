@@ -663,13 +663,18 @@ class Gallery:
     def _write(self) -> Iterator[Book]:
         database = self._opened()
         made: list[int] = []
+        gone: list[int] = []
         try:
             with database.transaction() as connection:
                 assert self._generation is not None  # noqa: S101  # a database is open
                 book = Book(connection, self._keyring, self._generation)
-                book.new = made
+                book.new, book.gone = made, gone
                 yield book
         except BaseException:
+            # whose key is gone is never found again, whatever became of the rest
+            dead = [self._ids[number] for number in gone if number in self._ids]
+            for index in self._indexes.values():
+                index.remove(dead)
             if made:
                 self._keyring.destroy(made)
             raise

@@ -515,6 +515,27 @@ def test_a_full_disk_leaves_file_and_index_as_they_were(gallery: Gallery) -> Non
     assert len(index) == 2
 
 
+def test_who_was_erased_is_never_found_again_though_the_disk_is_full(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The key is destroyed first; what cannot be written then is made up for at the next start."""
+    index = gallery.index(MODEL, 16)
+    add(gallery, "a", FACES[0])
+    add(gallery, "b", FACES[1])
+    gallery._database._opened().execute(
+        "CREATE TEMP TRIGGER full BEFORE DELETE ON main.people "
+        "BEGIN SELECT raise(ABORT, 'database or disk is full'); END"
+    )
+    with pytest.raises(DiskFull):
+        gallery.remove("a")
+    assert index.ids() == {"b"}
+    gallery.close()
+    gallery.open()
+    assert [person.id for person in gallery.people()] == ["b"]
+    assert gallery.index(MODEL, 16).ids() == {"b"}
+    assert not gallery.remove("a")
+
+
 _CHILD = """
 import sys
 from pathlib import Path
