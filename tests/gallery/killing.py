@@ -1,0 +1,148 @@
+"""kill -9 at random moments of whatever changes a gallery: the old state or the new one is left.
+
+    def add(folder):                            # runs in a process of its own, and is killed
+        with opened(folder) as gallery: ...
+
+    def judge(folder, finished):                # after each kill; `finished`: it was too late
+        with opened(folder) as gallery:
+            assert contents(gallery) in ((NEW,) if finished else (OLD, NEW))
+
+    kill_often(20, add, prepare, judge, tmp_path)   # prepare(folder) makes the state before
+
+Children are forked by a process that has everything imported, so a kill costs about as much as
+the operation. What runs in them must be a function of a module.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any
+
+from edged.gallery.store import Gallery
+from edged.vault.secret import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from pathlib import Path
+
+KEY = Secret(bytes(range(32)))
+_PATIENCE_S = 60.0
+_CONTEXT = get_context("forkserver")
+_CONTEXT.set_forkserver_preload(
+    ["__main__", "pytest", "sqlcipher3.dbapi2", "edged.gallery.store", "edged.vault.identity"]
+)
+
+
+@contextmanager
+def opened(folder: Path, key: Secret = KEY, **settings: Any) -> Iterator[Gallery]:
+    """The gallery in a folder, for a block."""
+    gallery = Gallery(folder / "gallery.db", key, **settings)
+    gallery.open()
+    try:
+        yield gallery
+    finally:
+        gallery.close()
+
+
+def contents(gallery: Gallery) -> dict[str, Any]:
+    """What a gallery holds, fit to be compared: not with which keys, nor the revision."""
+    people = {
+        one.person_id: (
+            one.profile.model_dump_json(),
+            one.origin,
+            {
+                model: [(k.embedding.round(3).tolist(), k.quality, k.source) for k in kept]
+                for model, kept in one.templates.items()
+            },
+        )
+        for one in gallery.everything()
+    }
+    with gallery._read() as book:
+        facts = dict(book.connection.execute("SELECT name, value FROM facts").fetchall())
+        erased = book.connection.execute("SELECT tag, reason FROM erased ORDER BY tag").fetchall()
+    pairs = {pair: round(s, 4) for pair, s in gallery.lookalikes().items()}
+    return {"people": people, "facts": facts, "erased": erased, "lookalikes": pairs}
+
+
+def run(
+    operate: Callable[..., None], *args: Any, kill_after_s: float | None = None
+) -> float | None:
+    """Run it in a process of its own, and kill that so long after it began.
+
+    Returns:
+        How long it took, in seconds; None: it was killed before its end.
+    """
+    ear, mouth = _CONTEXT.Pipe(duplex=False)
+    process = _CONTEXT.Process(target=_begin, args=(mouth, operate, args), daemon=True)
+    process.start()
+    mouth.close()
+    try:
+        assert ear.poll(_PATIENCE_S), "the process does not begin"
+        ear.recv()
+        began = time.perf_counter()
+        process.join(_PATIENCE_S if kill_after_s is None else kill_after_s)
+        if process.exitcode is None:
+            assert kill_after_s is not None, "it does not end"
+            process.kill()
+            process.join()
+        assert process.exitcode in (0, -9), "it failed by itself; its traceback is on stderr"
+        return time.perf_counter() - began if process.exitcode == 0 else None
+    finally:
+        process.kill()
+        process.join()
+        process.close()
+        ear.close()
+
+
+def kill_often(
+    times: int,
+    operate: Callable[[Path], None],
+    prepare: Callable[[Path], None],
+    judge: Callable[[Path, bool], None],
+    folder: Path,
+    seed: int = 0,
+) -> None:
+    """Kill an operation at so many moments, spread evenly at random over how long it takes.
+
+    Args:
+        operate: done in a process of its own, in a new folder each time.
+        prepare: fills the folder, in this process.
+        judge: looks at what is left, in this process; told whether the operation finished.
+    """
+    dice = random.Random(seed)
+    lengths = []
+    for number in range(3):
+        place = _folder(folder, f"whole-{number}")
+        prepare(place)
+        took_s = run(operate, place)
+        assert took_s is not None
+        lengths.append(took_s)
+        judge(place, True)
+    length_s = statistics.median(lengths)
+    killed = 0
+    for number in range(times):
+        place = _folder(folder, f"kill-{number}")
+        prepare(place)
+        # evenly: one in each share of its length, in the first ones many things begin
+        moment_s = (number + dice.random()) / times * length_s
+        finished = run(operate, place, kill_after_s=moment_s) is not None
+        killed += not finished
+        judge(place, finished)
+    assert killed > times / 3, "nothing was put to the test"
+
+
+def _folder(folder: Path, name: str) -> Path:
+    place = folder / name
+    place.mkdir(mode=0o700)
+    return place
+
+
+def _begin(mouth: Connection, operate: Callable[..., None], args: tuple[Any, ...]) -> None:
+    mouth.send(None)
+    mouth.close()
+    operate(*args)
