@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
     from edged.config.schema import Config
     from edged.decision.enrolment import EnrolmentStep, View
+    from edged.decision.policy import Nearness
     from edged.gallery.search import Index
     from edged.gallery.store import Gallery
     from edged.service.enrolling import Enrolled
     from edged.service.journal import Journal
     from edged.service.judge import Judge
-    from edged.types import Floats, Observation
+    from edged.types import Floats, Observation, Second
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,9 @@ class Guided:
         identity: of the model whose templates are made.
         quality: of each view that is enrolled.
         coherence: the least similarity of each view to the others.
+        nearness: from which similarity on two people are one, or lookalikes.
         judge: serves whoever was enrolled only after they have gone.
+        twin: what is stored of a view, while people move to another network.
         show: called with what the person is to see.
     """
 
@@ -106,21 +109,25 @@ class Guided:
         identity: str,
         quality: float,
         coherence: float,
+        nearness: Callable[[int], Nearness],
         gallery: Gallery,
         index: Index,
         journal: Journal,
         judge: Judge,
         show: Callable[[Display], None],
+        twin: Callable[[Template, Second | None], list[Template]] = lambda one, _: [one],
     ) -> None:
         self._config = config
         self._identity = identity
         self._quality = quality
         self._coherence = coherence
+        self._nearness = nearness
         self._gallery = gallery
         self._index = index
         self._journal = journal
         self._judge = judge
         self._show = show
+        self._twin = twin
         self._lock = threading.Lock()
         self._request: EnrolmentRequest | None = None
         self._asking = False
@@ -132,7 +139,7 @@ class Guided:
     def _clear(self) -> None:
         self._enrolment: Enrolment | None = None
         self._seen: Observation | None = None
-        self._views: list[tuple[Floats, float]] = []
+        self._views: list[tuple[Floats, float, Second | None]] = []
         self._kinds: list[View] = []
 
     @property
@@ -238,7 +245,7 @@ class Guided:
             self._views, self._kinds = [], []
         if step.view is None or observation.embedding is None or observation.quality is None:
             return
-        self._views.append((observation.embedding, observation.quality))
+        self._views.append((observation.embedding, observation.quality, observation.second))
         self._kinds.append(step.view)
 
     def _prompt(self, request: EnrolmentRequest, step: EnrolmentStep) -> Prompt | None:
@@ -257,14 +264,15 @@ class Guided:
         try:
             enrolled = self._store(request)
         except (GalleryError, StorageError) as fault:
-            self._fail(request, reason_of(fault), str(fault))
+            people = fault.people if isinstance(fault, EnrolmentRefused) else {}
+            self._fail(request, reason_of(fault), str(fault), people.get(request.person_id))
             return
         self._journal.record(
             "enrol.completed",
             **_told(request),
             views=len(self._views),
             kinds=[kind.value for kind in self._kinds],
-            quality=round(min(quality for _, quality in self._views), 3),
+            quality=round(min(quality for _, quality, _ in self._views), 3),
             confirmed=request.confirm,
             warnings=list(enrolled.warnings),
         )
@@ -274,11 +282,13 @@ class Guided:
     def _store(self, request: EnrolmentRequest) -> Enrolled:
         settings = self._config.gallery
         profile = agreed(request.profile, request.confirm)
+        who, name = request.person_id, profile.name
         templates = [
-            Template(
-                request.person_id, embedding, self._identity, quality, "terminal", profile.name
+            template
+            for embedding, quality, second in self._views
+            for template in self._twin(
+                Template(who, embedding, self._identity, quality, "terminal", name), second
             )
-            for embedding, quality in self._views
         ]
         return enrol(
             self._gallery,
@@ -288,12 +298,20 @@ class Guided:
             coherence=self._coherence,
             profiles={request.person_id: profile} if _says_something(profile) else {},
             settings=settings,
+            nearness=self._nearness,
         )
 
-    def _fail(self, request: EnrolmentRequest, reason: str, text: str | None = None) -> None:
+    def _fail(
+        self,
+        request: EnrolmentRequest,
+        reason: str,
+        text: str | None = None,
+        other: str | None = None,
+    ) -> None:
+        told = _told(request) if other is None else {**_told(request), "other": other}
         text = text or _TEXTS[reason]
-        self._journal.record("enrol.failed", **_told(request), reason=reason, text=text)
-        log.info("enrolment failed: %s", text)
+        self._journal.record("enrol.failed", **told, reason=reason, text=text)
+        log.info("enrolment failed: %s", reason)  # the text may name people
         self._end(None, "not_enrolled")
 
     def _end(self, person_id: str | None, ended: Literal["enrolled", "not_enrolled"]) -> None:

@@ -187,7 +187,7 @@ class Migration:
     def _over(self, *, missed: bool) -> None:
         """A presentation is over; `missed`: nobody was let in."""
         if missed and self._known_alone is not None and self._mover is not None:
-            self._mover.put(Compared(self._known_alone, Tally(missed=1)))
+            self._mover.put(Compared(self._known_alone, self._now(), Tally(missed=1)))
         self._known_alone = None
 
     def _granted(self, outcome: Outcome, who: str, found: Look, new: Fused) -> None:
@@ -196,9 +196,9 @@ class Migration:
         if who in self._mover.roll.moved:
             seen = self._compare(who, found, new)
             if seen is not None:
-                self._mover.put(Compared(who, seen))
+                self._mover.put(Compared(who, self._now(), seen))
         elif self._beyond_doubt(who, outcome, found):
-            self._mover.put(Recognised(who, new.template, found.qualities[1]))
+            self._mover.put(Recognised(who, self._now(), new.template, found.qualities[1]))
 
     def _beyond_doubt(self, who: str, outcome: Outcome, found: Look) -> bool:
         best = found.alone.candidates[0] if found.alone.candidates else None

@@ -39,9 +39,13 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recognised:
-    """Somebody was recognised beyond doubt: what the next network made of them."""
+    """Somebody was recognised beyond doubt: what the next network made of them.
+
+    ``at_s`` is when, monotonic seconds, here and below.
+    """
 
     person_id: str
+    at_s: float
     embedding: Floats
     quality: float
 
@@ -51,6 +55,7 @@ class Compared:
     """What both networks said of somebody who moved."""
 
     person_id: str
+    at_s: float
     seen: Tally
 
 
@@ -86,7 +91,6 @@ class Mover:
         self._journal = journal
         self._state = state
         self._facts = facts
-        self._now = now
         self._names = {"from": old.identity, "to": new.identity}
         self._jobs: queue.Queue[Recognised | Compared] = queue.Queue(_WAITING)
         self._stop = threading.Event()
@@ -162,16 +166,16 @@ class Mover:
         # after a start nobody knows when the last one was made: as if it were just now
         first = self._new.index.row(job.person_id) is None
         last_s = self._last_s.get(job.person_id, float("-inf") if first else self._begun_s)
-        if self._now() - last_s >= APART_S and keep(
+        if job.at_s - last_s >= APART_S and keep(
             self._gallery, job.person_id, self._new, job.embedding, job.quality
         ):
-            self._last_s[job.person_id] = self._now()
+            self._last_s[job.person_id] = job.at_s
 
     def _count(self, job: Compared) -> None:
         times = self._counted.setdefault(job.person_id, [])
-        if len(times) >= MOST_EACH or (times and self._now() - times[-1] < APART_S):
+        if len(times) >= MOST_EACH or (times and job.at_s - times[-1] < APART_S):
             return
-        times.append(self._now())
+        times.append(job.at_s)
         tally = self._record.tally.plus(job.seen)
         record = self._record.changed(tally=tally)
         if tally.verdict is not None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from edged.recording.items import Forgot, Held
     from edged.service.journal import Journal
     from edged.service.metrics import Metrics
+    from edged.service.migration import Migration
     from edged.types import Floats, Frame, FusedMatch, Match, Observation
+    from edged.vision.evidence import Fused
     from edged.vision.pipeline import Vision
 
 log = logging.getLogger(__name__)
@@ -43,6 +45,7 @@ class Terminal:
         on_step: called with everything that the decision saw, for each frame that it saw.
         on_look: called with each frame and what it showed.
         on_mark: called when the decision is told to wait, or to begin anew.
+        move: to another network, if people move.
         look_on_s: how long after a decision every view is embedded all the same, for a
             recording that is to be decided under stricter policies.
 
@@ -68,6 +71,7 @@ class Terminal:
         on_look: Callable[[Frame, Observation], None] = lambda *_: None,
         on_mark: Callable[[Held | Forgot], None] = lambda _: None,
         look_on_s: float = 0.0,
+        move: Migration | None = None,
     ) -> None:
         self._config = config
         self._identity = identity
@@ -79,17 +83,21 @@ class Terminal:
         self._on_display = on_display
         self._on_step = on_step
         self._on_look = on_look
-        self._judge = Judge(policy, self._search, quality, on_mark)
+        self._move = move
+        both = None if move is None else self._search_both
+        self._judge = Judge(policy, self._search, quality, on_mark, both)
         self.enrolling = Guided(
             config,
             identity=identity,
             quality=enrolment_quality,
             coherence=policy.floor_different,
+            nearness=policy.nearness,
             gallery=gallery,
             index=index,
             journal=journal,
             judge=self._judge,
             show=self._show,
+            **({} if move is None else {"twin": move.twin}),
         )
         self._display = Display(Phase.IDLE)
         self._greeted: str | None = None
@@ -167,6 +175,11 @@ class Terminal:
         with self._metrics.stage("search"):
             return self._index.search(template, 2)
 
+    def _search_both(self, evidence: Fused, other: Fused | None) -> FusedMatch:
+        assert self._move is not None  # noqa: S101  # else nobody asks
+        with self._metrics.stage("search"):
+            return self._move.both(evidence, other)
+
     def _greeting(self, outcome: Outcome) -> str | None:
         """The name to be shown, where the installer allows it."""
         web = self._config.web
@@ -217,13 +230,14 @@ class Terminal:
             "implied_fpir": outcome.implied_fpir and float(f"{outcome.implied_fpir:.3g}"),
             "people": outcome.people,
             "margin": outcome.margin,
+            "lookalike": outcome.lookalike,
             "quality": _round(outcome.quality),
             "fused_quality": _round(outcome.fused_quality),
             "frames": outcome.frames,
             "duration_s": round(outcome.duration_s, 3),
             "instructions": [instruction.value for instruction in outcome.instructions],
             "profile": self._config.decision.profile,
-            "model": self._identity,
+            "model": self._identity if self._move is None else self._move.spoke,
         }
         if outcome.person_id is not None:
             told["person_id"] = outcome.person_id
