@@ -10,6 +10,7 @@
     │   └── CameraEnded    a recording came to its end: nothing to reconnect to
     ├── ImageError         an image file is unreadable, truncated or absurdly large
     ├── NoUsableFace       an image holds no face that can be used
+    ├── SourceError        a folder or table of people to be enrolled is unusable
     ├── EvaluationError    what is to be measured, or a cache of it, is unusable
     ├── KeyUnavailable     the key of the encrypted files cannot be read, or others can read it
     ├── StorageError       an encrypted file cannot be read or written
@@ -65,6 +66,10 @@ class ImageError(EdgedError):
 
 class NoUsableFace(EdgedError):
     """An image holds no face that can be used."""
+
+
+class SourceError(EdgedError):
+    """A folder or table of people to be enrolled, or the report on it, is unusable."""
 
 
 class EvaluationError(EdgedError):

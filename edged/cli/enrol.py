@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.camera.images import read_image
 from edged.cli.gallery import opened
 from edged.cli.output import add_config, add_json, person_id
+from edged.cli.profile import add_profile, given_profile, warning_line
 from edged.config.load import load
-from edged.errors import ImageError, NoUsableFace
+from edged.errors import GalleryError, ImageError, NoUsableFace
 from edged.gallery.people import Enrolment
 from edged.service.engine import Engine
-from edged.types import Defect
+from edged.service.enrolling import enrol
+from edged.service.photos import (
+    NOBODY_KNOWS,
+    NOT_THEM,
+    SOURCE,
+    Refused,
+    View,
+    levels,
+    look,
+    merged_profile,
+    sort_out,
+)
+from edged.service.policy import make_policy
 
 if TYPE_CHECKING:
     import argparse
 
     from edged.cli.output import Output
-    from edged.gallery.store import Gallery
-    from edged.types import Floats
-
-    View = tuple[Floats, float]  # an embedding and its quality
-
-_SAME_PHOTO = 0.9999
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -31,6 +38,7 @@ def add(command: argparse.ArgumentParser) -> None:
     command.add_argument("person_id", type=person_id)
     command.add_argument("images", type=Path, nargs="+", metavar="IMAGE")
     command.add_argument("--name", help="kept encrypted; shown only where the site allows it")
+    add_profile(command)
     add_config(command, required=True)
     add_json(command)
     command.set_defaults(run=run)
@@ -39,36 +47,52 @@ def add(command: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, output: Output) -> int:
     """Enrol what can be enrolled; images that cannot are named with the reason."""
     config = load(args.config)
-    taken: list[View] = []
-    refused: list[dict[str, str]] = []
+    given = given_profile(args)
     with opened(config) as gallery:
         with Engine(config.model, config.vision) as engine:
-            floor = engine.manifest.quality.minimum.access
-            coherence = engine.manifest.similarity.verification.different
-            for path in args.images:
-                try:
-                    taken.append(_view(engine, path, floor))
-                except (ImageError, NoUsableFace) as fault:
-                    reason = str(fault).removeprefix(f"{path}: ")
-                    refused.append({"image": str(path), "reason": reason})
-            model = engine.identity
+            policy = make_policy(config.decision, engine.manifest, config.gallery)
+            asked = levels(engine.manifest, policy)
+            looked = [(str(path), _look(engine, path, asked.quality)) for path in args.images]
+            model, size = engine.identity, engine.manifest.outputs.embedding.size
+        refused = [_told(image, found) for image, found in looked if isinstance(found, Refused)]
+        taken = [(image, found) for image, found in looked if isinstance(found, View)]
         if not taken:
             raise NoUsableFace("\n".join(f"{r['image']}: {r['reason']}" for r in refused))
-        new = _new(gallery, args.person_id, model, taken)
-        gallery.add_many(
-            [
-                Enrolment(args.person_id, embedding, model, quality, "photo", args.name)
-                for embedding, quality in new or (taken[:1] if args.name else [])
-            ],
-            limit=config.gallery.templates_per_person,
-            coherence=coherence,
-        )
-    known = len(taken) - len(new)
+        person = gallery.person(args.person_id)
+        profile = merged_profile(person, given)
+        views = [view for _, view in taken]
+        stored = gallery.templates(args.person_id, model) if person else []
+        new, odd = sort_out(views, stored, asked)
+        if odd and not new:
+            raise GalleryError(
+                f"{args.person_id}: {NOT_THEM if stored else NOBODY_KNOWS}; enrol again with "
+                "photos of one person, or remove the person first if the older ones are not theirs"
+            )
+        refused += [_told(taken[place][0], Refused("incoherent", NOT_THEM)) for place in odd]
+        warnings: tuple[dict[str, Any], ...] = ()
+        if new:
+            warnings = enrol(
+                gallery,
+                gallery.index(model, size),
+                [
+                    Enrolment(args.person_id, view.embedding, model, view.quality, SOURCE)
+                    for view in (views[place] for place in new)
+                ],
+                limit=config.gallery.templates_per_person,
+                coherence=asked.different,
+                profiles={args.person_id: profile} if profile is not None else {},
+                settings=config.gallery,
+                nearness=policy.nearness,
+            ).warnings
+        elif person is not None and profile is not None and profile != person.profile:
+            gallery.set_profile(args.person_id, profile)
+    known = len(taken) - len(new) - len(odd)
     told = {
         "person_id": args.person_id,
         "enrolled": len(new),
         "known": known,
         "refused": refused,
+        "warnings": list(warnings),
         "model": model,
     }
     output.result(
@@ -77,30 +101,18 @@ def run(args: argparse.Namespace, output: Output) -> int:
             f"{args.person_id}: {len(new)} of {len(args.images)} images enrolled"
             + (f", {known} known already" if known else ""),
             *(f"refused {r['image']}: {r['reason']}" for r in refused),
+            *map(warning_line, warnings),
         ],
     )
     return 0
 
 
-def _new(gallery: Gallery, person_id: str, model: str, views: list[View]) -> list[View]:
-    """The views that the gallery has not got: photos given again must not oust other ones."""
-    stored = gallery.templates(person_id, model)
-    new: list[View] = []
-    for view in views:
-        known = [*stored, *(embedding for embedding, _ in new)]
-        if max((float(view[0] @ other) for other in known), default=0.0) < _SAME_PHOTO:
-            new.append(view)
-    return new
+def _told(image: str, why: Refused) -> dict[str, str]:
+    return {"image": image, "code": why.reason, "reason": why.text}
 
 
-def _view(engine: Engine, path: Path, floor: float) -> View:
-    found = engine.extract(read_image(path))
-    if Defect.SEVERAL_FACES in found.defects:
-        raise NoUsableFace("several faces; crop the photo to the one person")
-    if found.embedded.quality < floor:
-        why = ", ".join(found.defects) or "unclear view"
-        raise NoUsableFace(
-            f"quality {found.embedded.quality:.2f} is below {floor:.2f} ({why}); use a sharper, "
-            "frontal, well-lit photo"
-        )
-    return found.embedded.embedding, found.embedded.quality
+def _look(engine: Engine, path: Path, floor: float) -> View | Refused:
+    try:
+        return look(engine, read_image(path), floor)
+    except ImageError as fault:
+        return Refused("unreadable", str(fault).removeprefix(f"{path}: "))

@@ -24,6 +24,7 @@ from edged.errors import (
     InstallerError,
     KeyUnavailable,
     NoUsableFace,
+    SourceError,
     WrongKey,
 )
 
@@ -40,6 +41,7 @@ _MENDED_BY_HAND = (
     ImageError,
     InstallerError,
     KeyUnavailable,
+    SourceError,
     WrongKey,
 )
 _COMMANDS = {
