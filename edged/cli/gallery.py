@@ -1,11 +1,11 @@
-"""``edged gallery init | list | remove``: the encrypted file of people."""
+"""``edged gallery init | list | remove | revert``: the encrypted file of people."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edged.cli import gallery_identity
+from edged.cli import gallery_identity, gallery_import, gallery_revert
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import GalleryError
@@ -36,6 +36,10 @@ def add(command: argparse.ArgumentParser) -> None:
         add_config(action, required=True)
         add_json(action)
         action.set_defaults(run=run)
+    gallery_revert.add(
+        actions.add_parser("revert", help="drop what templates learnt by themselves")
+    )
+    gallery_import.add(actions.add_parser("import", help="enrol everybody of a folder or table"))
     gallery_identity.add(actions.add_parser("identity", help="print this terminal's public keys"))
 
 
