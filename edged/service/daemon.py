@@ -25,6 +25,7 @@ from edged.history.store import History, history_path
 from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
 from edged.mqtt.topics import Topics
+from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
 from edged.service.follow import Follow
@@ -181,6 +182,16 @@ class Daemon:
         if not self._move.configured:  # a recording is decided by one network
             self._open_recorder(stack, key)
         self._pages = Pages(config, self._policy, self._state, self._metrics)
+        self._adapter = Adapter(
+            config.gallery,
+            self._policy,
+            self._gallery,
+            self._index,
+            self._journal,
+            quality=manifest.quality.levels.excellent,
+        )
+        stack.callback(self._adapter.close)
+        self._adapter.open()
         self._terminal = Terminal(
             config,
             self._policy,
@@ -232,6 +243,7 @@ class Daemon:
         if self._recorder is not None:
             self._recorder.step(observation, fused, step)
         self._move.step(step)
+        self._adapter.step(fused, step)
         self._pages.step(observation, fused, step)
 
     def _mark(self, mark: Held | Forgot) -> None:
