@@ -23,7 +23,7 @@ _FACE_CENTRE = (224.0, 115.0)  # px in the portrait
 _NOSE = (225.0, 129.0)
 _FACE_WIDTH_PX = 100.0
 _HEAD_PX, _NOSE_PX = 40.0, 30.0  # how far they stand out
-_LOOK_S = 6.0
+_LOOK_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,18 +8,20 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from edged.decision.agreement import Asked
 from edged.errors import ScreenError
 from edged.service.installer import open_installer
 from edged.web.screen import Screen
-from edged.web.view import ScreenView
+from edged.web.view import Question, ScreenView
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
 
     from edged.config.schema import Config
     from edged.decision.policy import Policy
     from edged.decision.presentation import Step
-    from edged.service.display import Display
+    from edged.service.display import Display, Prompt
     from edged.service.metrics import Metrics
     from edged.service.state import State
     from edged.types import Frame, FusedMatch, Observation
@@ -41,8 +43,12 @@ class Pages:
         self._screen: Screen | None = None
         self._installer: InstallerPage | None = None
 
-    def open(self, stack: ExitStack) -> None:
-        """Serve what is configured; `stack` closes it again."""
+    def open(self, stack: ExitStack, answer: Callable[[str, bool], bool] | None = None) -> None:
+        """Serve what is configured; `stack` closes it again.
+
+        Args:
+            answer: takes the token of a question and whether the person agreed.
+        """
         page = self._installer = open_installer(self._config, self._policy, self._state, stack)
         if self._config.web is None:
             return
@@ -51,6 +57,7 @@ class Pages:
             self._state.document,
             self._metrics.prometheus,
             blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
+            answer=answer if self._config.gallery.enrolment_confirm == "page" else None,
             installer=page.app if page is not None else None,
         )
         stack.callback(screen.close)
@@ -77,6 +84,8 @@ class Pages:
                     display.views,
                     display.progress,
                     display.name,
+                    question=_question(display.prompt),
+                    ended=display.ended,
                 )
             )
 
@@ -91,3 +100,10 @@ class Pages:
         """What the decision saw and said."""
         if self._installer is not None:
             self._installer.step(observation, fused, step)
+
+
+def _question(prompt: Prompt | None) -> Question | None:
+    if prompt is None:
+        return None
+    token = prompt.token if prompt.how is Asked.PAGE else None
+    return Question(prompt.name or prompt.person_id, prompt.how.value, token)

@@ -13,6 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
+from edged.web.answer import taking
 from edged.web.page import policy, render
 from edged.web.texts import choose
 
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
 CLIENTS = 16
 INSTALLER = "/installer"
+ANSWER = "/enrolment"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class Guard:
-    """Lets GET through, and POST to the installer's page; tells the browser to trust nothing
-    but this answer. The installer's page may bring a Content-Security-Policy of its own."""
+    """Lets GET through, and POST where it is of use; tells the browser to trust nothing but this
+    answer. The installer's page may bring a Content-Security-Policy of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,6 +65,8 @@ class Guard:
 
 
 def _allowed(path: str) -> tuple[str, ...]:
+    if path == ANSWER:
+        return ("POST",)
     return ("GET", "POST") if path.startswith(f"{INSTALLER}/") else ("GET",)
 
 
@@ -108,8 +112,9 @@ def make_app(
     picture: Picture | None = None,
     sound: bool = False,
     installer: ASGIApp | None = None,
+    answer: Callable[[str, bool], bool] | None = None,
 ) -> Starlette:
-    """Everything that is served. `state` and `metrics` are called in worker threads."""
+    """Everything that is served. `state`, `metrics` and `answer` are called in worker threads."""
     pages = {
         name: render(texts, picture=picture is not None, sound=sound)
         for name, texts in languages.items()
@@ -151,6 +156,8 @@ def make_app(
     if picture is not None:
         seen = picture
         routes.append(Route("/picture", Seats(lambda: framed(seen), "application/octet-stream")))
+    if answer is not None:
+        routes.append(Route(ANSWER, taking(answer), methods=["POST"]))
     if installer is not None:
         routes.append(Mount(INSTALLER, installer))
     return Starlette(

@@ -5,6 +5,7 @@ const texts = JSON.parse(byId("texts").textContent);
 const SILENT_MS = 12000; // the daemon gives a sign of life every 5 s
 const AGAIN_MS = 1000;
 const KEPT_MS = 700; // a face that is lost for some frames keeps its ring
+const EARLY_MS = 700;
 const OLD_MS = 3000; // a picture that stands still is not shown as if it were now
 const RINGS = ["gathering", "granted"]; // the others have a pattern of their own
 
@@ -44,18 +45,26 @@ function paint(phase, icon, above, headline, below) {
 }
 
 function show(view) {
+  question(view.blind ? null : view.question);
   const asked = texts.instructions[view.instruction];
   const phase = view.blind || !(view.phase in texts.phases) ? "blind" : view.phase;
   if (asked) body.dataset.asked = view.instruction;
   else delete body.dataset.asked;
   if (phase === "blind") {
     paint(phase, "blind", "", texts.blind, texts.blind_detail);
+  } else if (view.enrolling && view.question) {
+    const { person, how } = view.question;
+    const words = texts.enrolment;
+    const who = words.ask.replace("{person}", () => short(person));
+    paint(phase, asked ? view.instruction : how, who, asked || words[how], words.why);
   } else if (view.enrolling) {
     const views = texts.views.replace("{views}", view.views);
     paint(phase, asked ? view.instruction : phase, texts.enrolling, asked || texts.phases[phase], views);
   } else if (phase === "granted" && view.name) {
-    const name = view.name.length > 60 ? `${view.name.slice(0, 59)}…` : view.name;
-    paint(phase, phase, "", texts.welcome.replace("{name}", () => name), texts.phases[phase]);
+    const welcome = texts.welcome.replace("{name}", () => short(view.name));
+    paint(phase, phase, "", welcome, texts.phases[phase]);
+  } else if (phase === "held" && view.ended) {
+    paint(phase, view.ended, "", texts.enrolment[view.ended], texts.phases[phase]);
   } else {
     paint(phase, asked ? view.instruction : phase, "", asked || texts.phases[phase], "");
   }
@@ -68,6 +77,46 @@ function show(view) {
   }
   follow(view.face);
 }
+
+const short = (name) => name.length > 60 ? `${name.slice(0, 59)}…` : name;
+
+// The buttons of somebody who is asked.
+
+let asking = null;
+let since = 0;
+
+function question(one) {
+  if (one) body.dataset.question = one.how;
+  else delete body.dataset.question;
+  const token = one ? one.token : null;
+  if (token === asking) return;
+  [asking, since] = [token, performance.now()];
+  for (const id of ["agree", "decline"]) {
+    byId(id).textContent = texts.enrolment[id];
+    byId(id).disabled = false;
+  }
+}
+
+async function answer(agreed) {
+  // A finger that was on its way before the buttons came has answered nothing.
+  if (!asking || performance.now() - since < EARLY_MS) return;
+  const token = asking;
+  const able = (on) => { for (const id of ["agree", "decline"]) byId(id).disabled = !on; };
+  able(false);
+  try {
+    const told = await fetch("enrolment", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ token, agreed }),
+    });
+    if (!told.ok) able(true);
+  } catch {
+    able(true); // no connection: said by the events, which are lost too
+  }
+}
+
+byId("agree").addEventListener("click", () => answer(true));
+byId("decline").addEventListener("click", () => answer(false));
 
 // The ring.
 
@@ -205,6 +254,7 @@ function lost() {
   source.close();
   heard = null;
   delete body.dataset.asked;
+  question(null);
   paint("lost", "lost", "", texts.lost, texts.lost_detail);
   setTimeout(connect, AGAIN_MS);
 }

@@ -37,6 +37,8 @@ class Screen:
         metrics: gives Prometheus text for ``/metrics``, or None. Called from other threads.
         blind: whether the terminal sees nobody at present, for whatever reason. Called from
             another thread, must be quick.
+        answer: takes the token of a question and whether the person agreed; False when nobody is
+            asked this. Called from another thread. None: there are no buttons.
         installer: the application that is served below ``/installer``, or None.
 
     Attributes:
@@ -51,11 +53,13 @@ class Screen:
         metrics: Callable[[], str] | None = None,
         *,
         blind: Callable[[], bool] = lambda: False,
+        answer: Callable[[str, bool], bool] | None = None,
         installer: ASGIApp | None = None,
     ) -> None:
         self._settings = settings
         self._state = state
         self._metrics = metrics
+        self._answer = answer
         self._installer = installer
         self._stream = Stream(blind)
         self._host: Host | None = None
@@ -96,6 +100,7 @@ class Screen:
             picture=self.picture,
             sound=self._settings.sound,
             installer=self._installer,
+            answer=self._answer,
         )
         self._host = Host(app, self._listen(), "web")
         self._host.open()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edged.errors import ScreenError
 from edged.types import Instruction
-from edged.web.view import PHASES
+from edged.web.view import ENDS, PHASES, QUESTIONS
 
 FALLBACK = "en"
 _FILE = Path(__file__).with_name("texts.yaml")
@@ -26,14 +26,15 @@ _LANGUAGE = re.compile(r"[a-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _SECTIONS: dict[str, tuple[str, ...]] = {
     "phases": PHASES,
     "instructions": tuple(code.value for code in Instruction),
+    "enrolment": ("ask", "why", *QUESTIONS, "agree", "decline", *ENDS),
 }
 _HALF = re.compile("[\ud800-\udfff]")  # can be escaped in YAML, and sent to nobody
-_HOLES = {"views": "{views}", "welcome": "{name}"}
+_HOLES = {"views": "{views}", "welcome": "{name}", "ask": "{person}"}
 
 
 class Texts(BaseModel):
     """One language; `tag` is its BCP 47 tag, `views` holds ``{views}`` for a number, `welcome`
-    holds ``{name}``."""
+    holds ``{name}``, `ask` in `enrolment` ``{person}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,6 +49,7 @@ class Texts(BaseModel):
     welcome: str
     phases: dict[str, str]
     instructions: dict[str, str]
+    enrolment: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

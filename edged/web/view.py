@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.types import Frame, Observation
 
 PHASES = ("idle", "gathering", "granted", "denied", "review", "second_factor", "held")
+QUESTIONS = ("turn_left", "turn_right", "page")
+ENDS = ("enrolled", "not_enrolled")
 Place = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Somebody is asked whether they agree to be enrolled.
+
+    Attributes:
+        person: as whom: an id, or a name where that is allowed.
+        how: they are to answer: one of `QUESTIONS`.
+        token: goes with the answer of a button; None without buttons.
+    """
+
+    person: str
+    how: str
+    token: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +42,8 @@ class ScreenView:
         name: whom to greet, or None.
         face: where the served face is: left, top, width, height as shares of the frame; None
             without one. `Screen.look` fills it in.
+        question: what they are asked before they are enrolled, or None.
+        ended: one of `ENDS`, while whoever it was about still stands there.
         blind: nobody can be seen at present, so whatever else is said here is old.
     """
 
@@ -36,6 +55,8 @@ class ScreenView:
     name: str | None = None
     face: Place | None = None
     blind: bool = False
+    question: Question | None = None
+    ended: str | None = None
 
 
 def place(frame: Frame, observation: Observation) -> Place | None:

@@ -85,6 +85,15 @@ class Browser:
         connection.close()
         return answer
 
+    def post(self, path: str, body: bytes, **headers: str) -> Answer:
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=20)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("POST", path, body, named)
+        response = connection.getresponse()
+        answer = Answer(response.status, response.headers, response.read().decode())
+        connection.close()
+        return answer
+
     def events(self) -> Events:
         response = self._ask("/events", "GET", {}).getresponse()
         self._stack.callback(response.close)

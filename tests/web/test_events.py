@@ -40,6 +40,8 @@ def test_a_browser_sees_the_view_of_now_and_then_each_change(
         "name": None,
         "face": None,
         "blind": False,
+        "question": None,
+        "ended": None,
     }
 
 

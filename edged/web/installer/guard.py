@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 
+from edged.web.origin import from_here
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -56,15 +58,9 @@ def _refusal(scope: Scope) -> ASGIApp | None:
     if method not in _METHODS:
         return PlainTextResponse("only GET and POST\n", 405, {"Allow": ", ".join(_METHODS)})
     headers = Headers(scope=scope)
-    if not (_from_here(headers) if method == "POST" else _harmless(headers)):
+    if not (from_here(headers) if method == "POST" else _harmless(headers)):
         return PlainTextResponse("not from another site\n", 403)
     return None
-
-
-def _from_here(headers: Headers) -> bool:
-    """Every browser names the origin of a POST."""
-    site = headers.get("sec-fetch-site")
-    return headers.get("origin") == f"http://{headers.get('host')}" and site in (*_OURS[:1], None)
 
 
 def _harmless(headers: Headers) -> bool:
