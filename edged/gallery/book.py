@@ -7,14 +7,15 @@ with the person's own key.
 from __future__ import annotations
 
 import hmac
+import json
 import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from edged.errors import GalleryError, StorageError
-from edged.gallery.profile import Profile
+from edged.gallery.profile import Erased, Profile
 from edged.gallery.rotation import rotation, turn, turn_back
 from edged.gallery.sealed import (
     Kept,
@@ -28,7 +29,7 @@ from edged.gallery.sealed import (
 from edged.gallery.vectors import agreement, fused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from edged.gallery.keyring import Generation, Keyring
     from edged.gallery.rotation import Turn
@@ -60,7 +61,7 @@ SCHEMA = (
     ) STRICT;
     CREATE INDEX people_by_revision ON people (revision);
     CREATE INDEX people_by_begin ON people (begins) WHERE begins IS NOT NULL;
-    CREATE INDEX people_by_end ON people (ends) WHERE ends IS NOT NULL;
+    CREATE INDEX people_by_end ON people (ends, retention) WHERE ends IS NOT NULL;
     CREATE TABLE templates (
         number INTEGER PRIMARY KEY AUTOINCREMENT,  -- in order of age
         person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE,
@@ -258,17 +259,32 @@ class Book:
         """The revision of a person's last change."""
         return int(self._one("SELECT revision FROM people WHERE number = ?", number))
 
-    def erase(self, numbers: Collection[int], at: str, reason: str, revision: int) -> None:
-        """Destroy people's keys, then what they sealed."""
-        self._keyring.destroy(numbers)
-        self.gone += numbers
-        for number in numbers:
-            self.connection.execute(
-                "INSERT OR REPLACE INTO erased SELECT number, tag, ?, ?, ? FROM people "
-                "WHERE number = ?",
-                (at, reason, revision, number),
-            )
-            self.connection.execute("DELETE FROM people WHERE number = ?", (number,))
+    def erase(self, erased: Mapping[int, Erased]) -> None:
+        """Destroy people's keys, by number, then what they sealed."""
+        notices = {number: write_erased(one) for number, one in erased.items()}
+        self._keyring.destroy(erased.keys(), notices)
+        self.gone += erased
+        for number, one in erased.items():
+            self.bury(number, one.at, one.reason, one.revision)
+
+    def bury(self, number: int, at: str, reason: str, revision: int) -> None:
+        """Delete what somebody had sealed whose key is gone."""
+        self.connection.execute(
+            "INSERT OR REPLACE INTO erased SELECT number, tag, ?, ?, ? FROM people "
+            "WHERE number = ?",
+            (at, reason, revision, number),
+        )
+        self.connection.execute("DELETE FROM people WHERE number = ?", (number,))
+
+    def among(self, numbers: Collection[int]) -> list[int]:
+        """Those of these numbers that people still have."""
+        return [
+            number
+            for number in numbers
+            if self.connection.execute(
+                "SELECT 1 FROM people WHERE number = ?", (number,)
+            ).fetchone()
+        ]
 
     def entries(self) -> dict[int, Entry]:
         """Everybody, by number."""
@@ -415,13 +431,23 @@ class Book:
         ]
         return min((m for m in moments if m is not None), default=float("inf"))
 
-    def due(self, now_s: float, retention_days: int) -> list[int]:
-        """Whose time of keeping is over."""
+    def due(self, now_s: float, retention_days: int, limit: int) -> list[int]:
+        """Whose time of keeping is over; not more than so many at once."""
         rows = self.connection.execute(
-            "SELECT number FROM people WHERE ends + coalesce(retention, ?) * 86400.0 <= ?",
-            (retention_days, now_s),
+            "SELECT number FROM people WHERE ends IS NOT NULL "
+            "AND ends + coalesce(retention, ?) * 86400.0 <= ? ORDER BY ends LIMIT ?",
+            (retention_days, now_s, limit),
         )
         return [number for (number,) in rows]
+
+    def next_due(self, retention_days: int) -> float:
+        """When the first one's time of keeping is over; infinity: never."""
+        moment = self._one(
+            "SELECT min(ends + coalesce(retention, ?) * 86400.0) FROM people "
+            "WHERE ends IS NOT NULL",
+            retention_days,
+        )
+        return float("inf") if moment is None else float(moment)
 
     def _one(self, statement: str, *parameters: Any) -> Any:
         return self.connection.execute(statement, parameters).fetchone()[0]
@@ -442,6 +468,16 @@ def read_record(entry: Entry, sealed: bytes) -> Record:
             f"the gallery's record of person number {entry.number} was written by other software; "
             "update edged"
         ) from fault
+
+
+def write_erased(one: Erased) -> str:
+    """What is kept of an erasure until it has been told."""
+    return json.dumps(asdict(one), separators=(",", ":"))
+
+
+def read_erased(notice: str) -> Erased:
+    """What `write_erased` wrote."""
+    return Erased(**json.loads(notice))
 
 
 def _row(templates: Sequence[Kept]) -> Floats | None:

@@ -16,11 +16,12 @@ from edged.vault.database import Database
 from edged.vault.secret import KEY_BYTES, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from edged.vault.database import Connection
 
+PURPOSE = "gallery keys"
 _SCHEMA = (
     """
     -- of the gallery's file; two only while it is rewritten
@@ -37,6 +38,12 @@ _SCHEMA = (
         key BLOB NOT NULL
     ) STRICT;
     CREATE INDEX keys_of_generation ON keys (generation);
+    -- whose key was destroyed, until nobody has to hear of it any more; see `Gallery.erasures`
+    CREATE TABLE destroyed (
+        person INTEGER PRIMARY KEY,
+        notice TEXT NOT NULL,
+        told INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
     """,
 )
 _MANY = 500
@@ -59,11 +66,12 @@ class Keyring:
     Args:
         path: the file; made if it is missing.
         key: the terminal's key.
+        kind: of file.
     """
 
-    def __init__(self, path: Path, key: Secret) -> None:
+    def __init__(self, path: Path, key: Secret, kind: type[Database] = Database) -> None:
         self.path = path
-        self._database = Database(path, key, "gallery keys", _SCHEMA)
+        self._database = kind(path, key, PURPOSE, _SCHEMA)
 
     def open(self) -> None:
         """Open the file, or make it with a first generation; errors as `Database.open`."""
@@ -142,10 +150,38 @@ class Keyring:
                 ).fetchall()
             )
 
-    def destroy(self, numbers: Collection[int]) -> None:
-        """Destroy people's keys; nothing of them stays in the file or its WAL."""
+    def destroy(self, numbers: Collection[int], notices: Mapping[int, str] | None = None) -> None:
+        """Destroy people's keys; nothing of them stays in the file or its WAL.
+
+        Args:
+            notices: by number what is to be told of it: kept from the moment that the key is
+                gone, and only then.
+        """
         with self._database.transaction() as connection:
             connection.executemany("DELETE FROM keys WHERE person = ?", [(n,) for n in numbers])
+            connection.executemany(
+                "INSERT OR IGNORE INTO destroyed (person, notice) VALUES (?, ?)",
+                (notices or {}).items(),
+            )
+        self._database.checkpoint()
+
+    def notices(self, limit: int) -> dict[int, tuple[str, bool]]:
+        """What is still to be told of destroyed keys, and whether it was, the oldest first."""
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT person, notice, told FROM destroyed ORDER BY person LIMIT ?", (limit,)
+            ).fetchall()
+        return {number: (notice, bool(told)) for number, notice, told in rows}
+
+    def note_told(self, number: int) -> None:
+        """The event about this one is recorded."""
+        with self._database.transaction() as connection:
+            connection.execute("UPDATE destroyed SET told = 1 WHERE person = ?", (number,))
+
+    def forget_notice(self, number: int) -> None:
+        """Nobody has to hear of this one any more."""
+        with self._database.transaction() as connection:
+            connection.execute("DELETE FROM destroyed WHERE person = ?", (number,))
         self._database.checkpoint()
 
     def destroy_orphans(self, generation: int, known: Collection[int]) -> None:

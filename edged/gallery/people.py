@@ -14,6 +14,7 @@ from edged.gallery.vectors import unit
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edged.gallery.profile import Erased
     from edged.gallery.sealed import Kept
     from edged.types import Floats
 
@@ -62,6 +63,20 @@ class Stored:
     created: str
     origin: int | None = None
     marker: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An erasure that is done, and what is left to be done about it.
+
+    Attributes:
+        number: the person's place in the file that was.
+        told: whether the event about it is recorded.
+    """
+
+    number: int
+    erased: Erased
+    told: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -138,9 +138,13 @@ class Erased:
         reason: ``request``, ``expired``, ``site``, ``duplicate`` …
         at: RFC 3339, UTC.
         templates: how many were erased.
+        revision: of the gallery, that the erasure made.
+        id: 32 hex digits, of this erasure alone.
     """
 
     person_id: str
     reason: str
     at: str
     templates: int = field(default=0)
+    revision: int = 0
+    id: str = ""

@@ -5,23 +5,35 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edged.errors import GalleryError
+from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
-from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_record
+from edged.gallery import wipe
+from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_erased, read_record
 from edged.gallery.choose import best_templates
-from edged.gallery.files import LAYOUT, PURPOSE, Lock, current_generation
+from edged.gallery.files import (
+    LAYOUT,
+    PURPOSE,
+    Contents,
+    Lock,
+    alone,
+    current_generation,
+    retire,
+    rewrite,
+)
 from edged.gallery.keyring import Keyring
-from edged.gallery.people import Enrolment, Person, Stored, check_id
+from edged.gallery.people import Enrolment, Erasure, Person, Stored, check_id
 from edged.gallery.profile import Erased, Profile
 from edged.gallery.sealed import Kept
 from edged.gallery.search import Index
 from edged.vault.database import Database
+from edged.vault.secret import derive
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +46,8 @@ if TYPE_CHECKING:
     from edged.vault.keys import Secret
 
 log = logging.getLogger(__name__)
+
+_MOST_AT_ONCE = 500  # are erased in one transaction, which others wait for
 
 
 class Gallery:
@@ -64,6 +78,7 @@ class Gallery:
         self._key = key
         self._keyring = Keyring(self.keys_path, key)
         self._lock_file = Lock(path)
+        self._wiped: wipe.Wiped | None = None
         self._retention_days = retention_days
         self._clock = clock
         self._lock = threading.RLock()  # a change and its way into the indexes are one
@@ -73,6 +88,7 @@ class Gallery:
         self._revisions: dict[str, int] = {}  # of the file, that an index holds at least
         self._ids: dict[int, str] = {}  # of everybody in an index
         self._seen = 0
+        self._due_s: tuple[int, float] | None = None  # at a revision: when the first one is due
         self._force_s = (0.0, float("inf"))  # while the clock is in here, who is in force stays
 
     def open(self) -> None:
@@ -88,6 +104,9 @@ class Gallery:
                 return
             self._lock_file.share()
             try:
+                if wiped := wipe.read_wiped(self.path):
+                    self._become_nothing(wiped)
+                    return
                 self._generation, self._database = current_generation(
                     self.path, self._key, self._keyring, self._lock_file
                 )
@@ -274,17 +293,56 @@ class Gallery:
             erase: whether the clock is to be trusted with what cannot be undone.
         """
         self.keep(now_s)
-        if not erase:
+        if not erase or now_s < self._next_due():
             return []
         with self._lock:
-            with self._read() as book:
-                if not book.due(now_s, self._retention_days):
-                    return []
             with self._write() as book:
-                entries = book.some(book.due(now_s, self._retention_days))
-                erased = self._erase(book, entries, "expired", book.bump())
+                due = book.due(now_s, self._retention_days, _MOST_AT_ONCE)
+                erased = self._erase(book, book.some(due), "expired", book.bump())
             self._follow()
         return erased
+
+    def _next_due(self) -> float:
+        """When the first one's time of keeping is over; looked up once a revision."""
+        with self._read() as book:
+            revision = book.revision
+            if self._due_s is None or self._due_s[0] != revision:
+                self._due_s = revision, book.next_due(self._retention_days)
+            return self._due_s[1]
+
+    def erasures(self, limit: int = _MOST_AT_ONCE) -> list[Erasure]:
+        """Of whom it is not yet settled that they were erased, the first one first.
+
+        There is one for each key that was destroyed, whoever did it and whatever ended him
+        thereafter: what he left undone is done by this call.
+        """
+        with self._lock:
+            notices = {
+                number: Erasure(number, read_erased(notice), told)
+                for number, (notice, told) in self._keyring.notices(limit).items()
+            }
+            if not notices:
+                return []
+            with self._read() as book:
+                left = book.among(notices)
+            if left:
+                with self._write() as book:
+                    revision = book.bump()
+                    for number in left:
+                        one = notices[number].erased
+                        book.bury(number, one.at, one.reason, revision)
+                self._follow()
+        return list(notices.values())
+
+    def note_told(self, erasure: Erasure) -> None:
+        """The event about it is recorded."""
+        self._opened()
+        self._keyring.note_told(erasure.number)
+
+    def settle(self, erasure: Erasure) -> None:
+        """Nothing is left to be done about it."""
+        self._opened()
+        self._keyring.forget_notice(erasure.number)
 
     def keep(self, now_s: float) -> None:
         """Before a search: nobody is found who is not in force now. Nothing to do, as a rule."""
@@ -373,18 +431,8 @@ class Gallery:
 
         Nobody else gets at this gallery meanwhile; for a backup open one of your own.
         """
-        with self._read() as book:
-            models = book.models()
-            rows = book.connection.execute("SELECT number, origin, marker FROM people").fetchall()
-            site = {number: (origin, marker) for number, origin, marker in rows}
-            for number, entry in book.entries().items():
-                record = book.read(entry)
-                templates = {
-                    identity: [book.turned_back(one, identity) for one in kept]
-                    for model, identity in models.items()
-                    if (kept := book.kept(entry, model))
-                }
-                yield Stored(record.id, record.profile, templates, record.created, *site[number])
+        for _, _, stored in self.keyed():
+            yield stored
 
     def set_lookalikes(self, person_id: str, others: Mapping[str, float]) -> None:
         """Whom a person resembles, and how much; replaces what was known of this person."""
@@ -432,11 +480,16 @@ class Gallery:
 
     def changed(self) -> bool:
         """Whether another process changed the file since the last `refresh`; microseconds."""
+        if self._wiped is None and wipe.marker(self.path).exists():
+            return True
         return self._opened().data_version != self._seen
 
     def refresh(self) -> None:
         """Bring the indexes to what the file holds now."""
         with self._lock:
+            if self._wiped is None and (wiped := wipe.read_wiped(self.path)):
+                self._become_nothing(wiped)
+                return
             # read first: what comes in after it makes `changed` true once more
             seen = self._opened().data_version
             self._follow()
@@ -620,14 +673,15 @@ class Gallery:
         self, book: Book, entries: Mapping[int, Entry], reason: str, revision: int
     ) -> list[Erased]:
         at = utc_now()
-        erased = []
+        erased = {}
         for number, entry in entries.items():
             templates = book.connection.execute(
                 "SELECT count(*) FROM templates WHERE person = ?", (number,)
             ).fetchone()[0]
-            erased.append(Erased(book.read(entry).id, reason, at, templates))
-        book.erase(entries.keys(), at, reason, revision)
-        return erased
+            who, identity = book.read(entry).id, uuid.uuid4().hex
+            erased[number] = Erased(who, reason, at, templates, revision, identity)
+        book.erase(erased)
+        return list(erased.values())
 
     def _finish_erasing(self) -> None:
         """What a power cut left of people whose keys were destroyed."""
@@ -635,8 +689,11 @@ class Gallery:
             dead = book.without_key()
             known = [n for (n,) in book.connection.execute("SELECT number FROM people")]
         if dead:
+            self.erasures(limit=len(dead) + _MOST_AT_ONCE)
             with self._write() as book:
-                book.erase(dead, utc_now(), "unfinished", book.bump())
+                revision = book.bump()
+                for number in book.among(dead):  # in a file of keys that was put back, perhaps
+                    book.bury(number, utc_now(), "no_key", revision)
             log.warning("%d people whose keys had been destroyed were erased for good", len(dead))
         assert self._generation is not None  # noqa: S101  # opened just now
         self._keyring.destroy_orphans(self._generation.number, known)
@@ -646,6 +703,125 @@ class Gallery:
         if entry is None:
             raise GalleryError("nobody is enrolled as this; see `edged gallery list`")
         return entry
+
+    # everything at once
+
+    @property
+    def wiped(self) -> wipe.Wiped | None:
+        """That it was destroyed; nobody is in it then, and nobody can be taken in."""
+        return self._wiped
+
+    def wipe(self, reason: str) -> wipe.Wiped:
+        """Destroy the gallery, its keys first; nobody is found any more from the first moment.
+
+        Whoever calls makes an end of it with `edged.gallery.wipe.finish`.
+
+        Raises:
+            StorageError: something is still there; nobody is found and nobody taken in
+                all the same.
+        """
+        with self._lock:
+            if self._wiped is not None:
+                return self._wiped
+            for index in self._indexes.values():
+                index.remove(index.ids())
+            wiped = wipe.new_wipe(reason, self._headcount())
+            try:
+                wipe.wipe(self.path, self.keys_path, wiped)
+            finally:
+                self._become_nothing(wiped)
+            return wiped
+
+    def rekey(self) -> None:
+        """Give the gallery new keys: its file, the turn of its templates, every person's.
+
+        Nobody else may have it open. Indexes made before are of no use after it.
+
+        Raises:
+            DiskFull, StorageError: the old state is in force.
+        """
+        with self._lock:
+            self.replace_everything(self.contents())
+
+    def replace_everything(self, contents: Contents) -> None:
+        """Put other contents, with new keys, in the place of these; else as `rekey`."""
+        with self._lock:
+            if self._wiped is not None:
+                wipe.refuse(self._wiped)
+            database = self._opened()
+            with alone(self._lock_file):
+                rewrite(self.path, self._keyring, contents, lambda: retire(database))
+            self.close()
+            self.open()
+
+    def contents(self) -> Contents:
+        """All that the file holds; its people can be read once, as long as nothing changes."""
+        with self._read() as book:
+            facts = book.connection.execute("SELECT name, value FROM facts").fetchall()
+            erased = book.connection.execute(
+                "SELECT number, tag, at, reason, revision FROM erased"
+            ).fetchall()
+            revision = book.revision
+        pairs = self.lookalikes()
+        return Contents(self.everything(), revision, dict(facts), erased, pairs)
+
+    def keyed(self) -> Iterator[tuple[int, bytes, Stored]]:
+        """As `everything`, each with the person's number and key."""
+        with self._read() as book:
+            models = book.models()
+            rows = book.connection.execute("SELECT number, origin, marker FROM people").fetchall()
+            site = {number: (origin, marker) for number, origin, marker in rows}
+            for number, entry in book.entries().items():
+                record = book.read(entry)
+                templates = {
+                    identity: [book.turned_back(one, identity) for one in kept]
+                    for model, identity in models.items()
+                    if (kept := book.kept(entry, model))
+                }
+                stored = Stored(
+                    record.id, record.profile, templates, record.created, *site[number]
+                )
+                yield number, entry.key, stored
+
+    def surviving(self, numbers: Collection[int]) -> dict[int, bytes]:
+        """Of these people's keys, those that are not destroyed."""
+        self._opened()
+        return self._keyring.keys(numbers)
+
+    @property
+    def lineage(self) -> str:
+        """16 hex digits that this gallery keeps through every rekey, and no other has."""
+        assert self._generation is not None  # noqa: S101  # whoever asks has opened it
+        return derive(self._generation.tag, "lineage").reveal()[:8].hex()
+
+    def tag(self, person_id: str) -> bytes:
+        """What an id is found by in `Contents.erased`."""
+        with self._read() as book:
+            return book.tag(person_id)
+
+    def _headcount(self) -> int | None:
+        try:
+            with self._read() as book:
+                return int(book.connection.execute("SELECT count(*) FROM people").fetchone()[0])
+        except StorageError:
+            return None
+
+    def _become_nothing(self, wiped: wipe.Wiped) -> None:
+        """Let go of the files; nobody is in what stands for them."""
+        for index in self._indexes.values():
+            index.remove(index.ids())
+        self._revisions.clear()
+        self._ids.clear()
+        if self._database is not None:
+            self._database.close()
+        self._keyring.close()
+        self._lock_file.release()
+        self._wiped = wiped
+        self._keyring, self._generation, self._database = wipe.nothing(
+            self.path, self.keys_path, SCHEMA
+        )
+        self._seen = self._database.data_version
+        log.warning("the gallery is wiped: nobody is enrolled here")
 
     # the files
 
@@ -661,6 +837,8 @@ class Gallery:
 
     @contextmanager
     def _write(self) -> Iterator[Book]:
+        if wiped := self._wiped or wipe.read_wiped(self.path):
+            wipe.refuse(wiped)
         database = self._opened()
         made: list[int] = []
         gone: list[int] = []
