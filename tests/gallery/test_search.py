@@ -419,3 +419,13 @@ def test_rows_keep_their_revision_when_the_index_grows() -> None:
     index.put("first", embeddings(1, SIZE, seed=1)[0])
     index.put_many([f"p{n}" for n in range(300)], embeddings(300, SIZE, seed=2))
     assert [found and found[0] for found in (index.row("first"), index.row("p299"))] == [1, 2]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("size", [2, 7, 192, 513, 4096])
+def test_products_of_bytes_are_exact(size: int) -> None:
+    rows = np.random.default_rng(size).integers(-127, 128, (37, size), np.int8)
+    rows[0], rows[1], rows[2, ::2] = 127, -127, 127
+    multiply = compact.dots(rows)
+    for probe in rows:
+        assert np.array_equal(multiply(probe), rows.astype(np.int64) @ probe)
