@@ -46,7 +46,7 @@ def enrol(
     coherence: float | None,
     profiles: Mapping[str, Profile],
     settings: schema.Gallery,
-    nearness: Callable[[int], Nearness] | None = None,
+    nearness: Callable[[int], Nearness],
 ) -> Enrolled:
     """Put templates into the gallery, all of them or none.
 
@@ -65,11 +65,9 @@ def enrol(
     people = tuple(dict.fromkeys(one.person_id for one in enrolments))
     for person_id in people:
         check_consent(profiles.get(person_id) or gallery.profile(person_id), settings)
-    warnings: list[dict[str, Any]] = []
-    if nearness is not None:
-        warnings = _check_duplicates(index, enrolments, settings, nearness)
+    warnings = _check_duplicates(index, enrolments, settings, nearness)
     gallery.add_many(enrolments, limit=limit, coherence=coherence, profiles=profiles)
-    if nearness is not None and settings.lookalikes != "off":
+    if settings.lookalikes != "off":
         warnings += _guard_lookalikes(gallery, index, people, nearness)
     return Enrolled(people, len(enrolments), tuple(warnings))
 
