@@ -17,6 +17,8 @@ from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.recording.file import RecordingFile
 from edged.service.engine import Engine
+from edged.service.movers import left_behind
+from edged.service.next_network import check_next
 from edged.service.policy import make_policy
 from edged.service.risk import risk_table
 from edged.vault.keys import load_key
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from edged.bundle.manifest import Recogniser
     from edged.cli.output import Output
+    from edged.config import schema
     from edged.config.schema import Decision, Mqtt, Web
     from edged.decision.policy import Policy
     from edged.vault.keys import Secret
@@ -50,13 +53,20 @@ def run(args: argparse.Namespace, output: Output) -> int:
     """
     parts, problems = load_parts(args.config)
     checks = _Checks(args.config, problems)
+    key: Secret | None = None
     if "key" in parts:
         key = checks.of("key", lambda: load_key(parts["key"]))
         if key is not None:
             _check_files(checks, parts, key)
     manifest: Recogniser | None = None
+    lost: list[str] = []
     if "model" in parts and "vision" in parts:
-        manifest = checks.of("model", lambda: _open_engine(Engine(parts["model"], parts["vision"])))
+        engine = Engine(parts["model"], parts["vision"])
+        manifest = checks.of("model", lambda: _open_engine(engine))
+        if manifest is not None and parts["model"].next is not None:
+            checks.of("model.next", lambda: _open_next(parts["model"], parts["vision"], manifest))
+        if manifest is not None and key is not None and "gallery" in parts:
+            lost = _lost(checks, parts["gallery"], key, engine.identity)
     if "door" in parts:
         checks.of("door", lambda: _open(make_door(parts["door"])))
     if "camera" in parts:
@@ -75,8 +85,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
     decision: Decision = parts["decision"]
     policy = make_policy(decision, manifest)
     output.result(
-        {"ok": True, "config": str(args.config), "decision": risk(decision, policy)},
-        [f"{args.config}: the terminal can start", *_told(decision, policy)],
+        {
+            "ok": True,
+            "config": str(args.config),
+            "decision": risk(decision, policy),
+            "not_found_by_model": lost,
+        },
+        [f"{args.config}: the terminal can start", *_told(decision, policy), *_told_lost(lost)],
     )
     return 0
 
@@ -209,6 +224,48 @@ def _open_engine(engine: Engine) -> Recogniser:
         if engine.passed_over:
             raise BundleError("\n".join(engine.passed_over))
         return engine.manifest
+
+
+def _open_next(model: schema.Model, limits: schema.Vision, manifest: Recogniser) -> None:
+    """The bundle that people are to move to.
+
+    Raises:
+        BundleError, RuntimeFault: nobody would.
+    """
+    settings = model.model_copy(update={"bundle": model.next})
+    with Engine(settings, limits, detects=False) as engine:
+        check_next(engine, manifest.similarity.risk)
+
+
+def _lost(checks: _Checks, settings: schema.Gallery, key: Secret, identity: str) -> list[str]:
+    """Who is enrolled and would not be found by this bundle."""
+    if checks.failed("key", *_BY_KEY):
+        return []
+
+    def read() -> list[str]:
+        gallery = make_gallery(settings, key)
+        gallery.open()
+        try:
+            return left_behind(gallery, identity)
+        finally:
+            gallery.close()
+
+    found: list[str] | None = checks.of("gallery.path", read)
+    return found or []
+
+
+def _told_lost(people: list[str]) -> list[str]:
+    if not people:
+        return []
+    some = ", ".join(people[:_LISTED]) + (" …" if len(people) > _LISTED else "")
+    warning = (
+        f"WARNING: {len(people)} people have no template of model.bundle and will not be "
+        f"recognised: {some}; enrol them, or let them move first (model.next)"
+    )
+    return [warning]
+
+
+_LISTED = 20
 
 
 def _check_texts(settings: Web) -> None:

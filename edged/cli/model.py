@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edged.bundle.inspect import HINT, can_inspect, inspect, scaled_by_channel
 from edged.bundle.load import find_bundle, load_bundle
 from edged.bundle.trust import Trust
-from edged.cli import importing, installing, signing
+from edged.cli import importing, installing, model_move, signing
 from edged.cli.output import add_config, add_json, model_settings
 from edged.decision.policy import FPIR, Policy
 from edged.service.trial import try_out
@@ -44,7 +44,7 @@ def add(command: argparse.ArgumentParser) -> None:
         add_config(action, required=False)
         add_json(action)
         action.set_defaults(run=run)
-    for part in (signing, installing, importing):
+    for part in (signing, installing, importing, model_move):
         part.add(actions)
 
 

@@ -18,11 +18,30 @@ if TYPE_CHECKING:
 
     from edged.bundle.manifest import Recogniser
     from edged.config.schema import Config
-    from edged.types import Image, Point, Second
+    from edged.types import Image, Point, RiskPoint, Second
 
 log = logging.getLogger(__name__)
 
 _REOPEN_S = 30.0
+
+
+def check_next(engine: Engine, curve: Sequence[RiskPoint]) -> None:
+    """Refuse an open engine that nobody can move to.
+
+    Args:
+        engine: of the next bundle.
+        curve: the risk curve of the one in use.
+
+    Raises:
+        BundleError: it merely stands in, or its similarities cannot be compared.
+    """
+    if engine.passed_over:
+        raise BundleError("\n".join(engine.passed_over))
+    if not overlap(engine.manifest.similarity.risk, curve):
+        raise BundleError(
+            f"{engine.identity}: its table of false matches and that of the bundle in use have no "
+            "rate in common; measure it anew"
+        )
 
 
 class NextNetwork:
@@ -65,7 +84,7 @@ class NextNetwork:
         engine = self._engine = Engine(settings, self._config.vision, detects=False)
         try:
             engine.open()
-            self._check(engine)
+            check_next(engine, self._first.manifest.similarity.risk)
         except BaseException:
             self.close()
             raise
@@ -76,16 +95,6 @@ class NextNetwork:
         form = engine.manifest.input
         engine.embedder.embed(np.full((form.height_px, form.width_px, 3), 127, np.uint8))
         return engine.manifest
-
-    def _check(self, engine: Engine) -> None:
-        if engine.passed_over:  # nobody is to move to what merely stands in
-            raise BundleError("\n".join(engine.passed_over))
-        mine, first = engine.manifest.similarity.risk, self._first.manifest.similarity.risk
-        if not overlap(mine, first):
-            raise BundleError(
-                f"{engine.identity}: its table of false matches and that of "
-                f"{self._first.identity} have no rate in common; measure it anew"
-            )
 
     def close(self) -> None:
         """Let go of it; safe at any time, and twice."""
