@@ -17,6 +17,7 @@ from edged.gallery.book import SCHEMA, Book, Record
 from edged.gallery.legacy import read_legacy
 from edged.vault.database import Database
 from edged.vault.faults import Layout
+from edged.vault.files import sync
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -120,7 +121,7 @@ def current_generation(
     if found is None:
         return _converted(path, key, keyring, lock)
     if len(keyring.generations()) > 1:
-        with contextlib.suppress(StorageError), _alone(lock):  # else its writer is still at it
+        with contextlib.suppress(StorageError), alone(lock):  # else its writer is still at it
             _clear(_draft(path))
             keyring.end_generations(found[0].number)
     return found
@@ -131,6 +132,7 @@ def rewrite(
     keyring: Keyring,
     contents: Contents,
     close: Callable[[], None] = lambda: None,
+    before: int | None = None,
 ) -> Generation:
     """Put a gallery with these contents, and new keys for everything, in the place of the file.
 
@@ -138,30 +140,52 @@ def rewrite(
 
     Args:
         close: closes the old file, of which `contents` may have been read until now.
+        before: the generation in force.
 
     Raises:
         DiskFull, StorageError: the old state is in force.
     """
     draft = _draft(path)
     _clear(draft)
+    if before is None:
+        before = keyring.generations()[0].number
     generation = keyring.begin_generation()
     database = Database(draft, generation.data, PURPOSE, SCHEMA, layout=LAYOUT)
     try:
         database.open()
         _fill(database, keyring, generation, contents)
+        retire(database)
+        close()
     except BaseException:
         database.close()
         _clear(draft)
-        keyring.end_generations(_previous(keyring))
+        with contextlib.suppress(StorageError):  # the next to open the gallery tries again
+            keyring.end_generations(before)
         raise
-    database.close()  # the last one to close empties the WAL
-    close()
-    for leftover in ("-wal", "-shm"):
-        path.with_name(path.name + leftover).unlink(missing_ok=True)
+    _clear_beside(path)  # empty, both of them
     draft.replace(path)
-    _sync(path.parent)
+    sync(path.parent)
     keyring.end_generations(generation.number)
     return generation
+
+
+def retire(database: Database) -> None:
+    """Close a file that is to be renamed or replaced, once everything is in it.
+
+    A WAL with content beside another file than its own would be read into that.
+
+    Raises:
+        StorageError: the WAL could not be emptied; the file is closed all the same.
+    """
+    try:
+        database.checkpoint()
+    finally:
+        database.close()
+    wal = database.path.with_name(database.path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise StorageError(
+            f"{database.path}: its WAL cannot be emptied; close whatever else has the file open"
+        )
 
 
 def _opened(path: Path, keyring: Keyring) -> tuple[Generation, Database] | None:
@@ -192,7 +216,7 @@ def _converted(
             f"{keyring.path}: missing, and without the keys in it nobody can read {path}; put it "
             "back, or restore a backup"
         ) from None
-    with _alone(lock):
+    with alone(lock):
         keyring.open()
         rewrite(path, keyring, Contents(*contents))
     found = _opened(path, keyring)
@@ -249,7 +273,8 @@ def _batches(people: Iterable[Stored]) -> Iterator[list[Stored]]:
 
 
 @contextlib.contextmanager
-def _alone(lock: Lock) -> Iterator[None]:
+def alone(lock: Lock) -> Iterator[None]:
+    """Have the gallery to oneself for a block; errors as `Lock.alone`."""
     lock.alone()
     try:
         yield
@@ -257,22 +282,15 @@ def _alone(lock: Lock) -> Iterator[None]:
         lock.share()
 
 
-def _previous(keyring: Keyring) -> int:
-    return keyring.generations()[-1].number
-
-
 def _draft(path: Path) -> Path:
     return path.with_name(path.name + ".new")
 
 
 def _clear(draft: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+    draft.unlink(missing_ok=True)
+    _clear_beside(draft)
 
 
-def _sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+def _clear_beside(path: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

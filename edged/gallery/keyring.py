@@ -166,10 +166,10 @@ class Keyring:
         self._database.checkpoint()
 
     def notices(self, limit: int) -> dict[int, tuple[str, bool]]:
-        """What is still to be told of destroyed keys, and whether it was, the oldest first."""
+        """What is kept of destroyed keys, and whether it was told: first what was not."""
         with self._database.snapshot() as connection:
             rows = connection.execute(
-                "SELECT person, notice, told FROM destroyed ORDER BY person LIMIT ?", (limit,)
+                "SELECT person, notice, told FROM destroyed ORDER BY told, person LIMIT ?", (limit,)
             ).fetchall()
         return {number: (notice, bool(told)) for number, notice, told in rows}
 

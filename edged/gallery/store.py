@@ -14,7 +14,7 @@ import numpy as np
 
 from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
-from edged.gallery import wipe
+from edged.gallery import wipe as wiping
 from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_erased, read_record
 from edged.gallery.choose import best_templates
 from edged.gallery.files import (
@@ -78,7 +78,7 @@ class Gallery:
         self._key = key
         self._keyring = Keyring(self.keys_path, key)
         self._lock_file = Lock(path)
-        self._wiped: wipe.Wiped | None = None
+        self._wiped: wiping.Wiped | None = None
         self._retention_days = retention_days
         self._clock = clock
         self._lock = threading.RLock()  # a change and its way into the indexes are one
@@ -104,7 +104,7 @@ class Gallery:
                 return
             self._lock_file.share()
             try:
-                if wiped := wipe.read_wiped(self.path):
+                if wiped := wiping.read_wiped(self.path):
                     self._become_nothing(wiped)
                     return
                 self._generation, self._database = current_generation(
@@ -480,14 +480,14 @@ class Gallery:
 
     def changed(self) -> bool:
         """Whether another process changed the file since the last `refresh`; microseconds."""
-        if self._wiped is None and wipe.marker(self.path).exists():
+        if self._wiped is None and wiping.marker(self.path).exists():
             return True
         return self._opened().data_version != self._seen
 
     def refresh(self) -> None:
         """Bring the indexes to what the file holds now."""
         with self._lock:
-            if self._wiped is None and (wiped := wipe.read_wiped(self.path)):
+            if self._wiped is None and (wiped := wiping.read_wiped(self.path)):
                 self._become_nothing(wiped)
                 return
             # read first: what comes in after it makes `changed` true once more
@@ -707,11 +707,11 @@ class Gallery:
     # everything at once
 
     @property
-    def wiped(self) -> wipe.Wiped | None:
+    def wiped(self) -> wiping.Wiped | None:
         """That it was destroyed; nobody is in it then, and nobody can be taken in."""
         return self._wiped
 
-    def wipe(self, reason: str) -> wipe.Wiped:
+    def wipe(self, reason: str) -> wiping.Wiped:
         """Destroy the gallery, its keys first; nobody is found any more from the first moment.
 
         Whoever calls makes an end of it with `edged.gallery.wipe.finish`.
@@ -725,9 +725,9 @@ class Gallery:
                 return self._wiped
             for index in self._indexes.values():
                 index.remove(index.ids())
-            wiped = wipe.new_wipe(reason, self._headcount())
+            wiped = wiping.new_wipe(reason, self._headcount())
             try:
-                wipe.wipe(self.path, self.keys_path, wiped)
+                wiping.wipe(self.path, self.keys_path, wiped)
             finally:
                 self._become_nothing(wiped)
             return wiped
@@ -747,10 +747,12 @@ class Gallery:
         """Put other contents, with new keys, in the place of these; else as `rekey`."""
         with self._lock:
             if self._wiped is not None:
-                wipe.refuse(self._wiped)
+                wiping.refuse(self._wiped)
             database = self._opened()
             with alone(self._lock_file):
-                rewrite(self.path, self._keyring, contents, lambda: retire(database))
+                assert self._generation is not None  # noqa: S101  # a database is open
+                before = self._generation.number
+                rewrite(self.path, self._keyring, contents, lambda: retire(database), before)
             self.close()
             self.open()
 
@@ -778,9 +780,7 @@ class Gallery:
                     for model, identity in models.items()
                     if (kept := book.kept(entry, model))
                 }
-                stored = Stored(
-                    record.id, record.profile, templates, record.created, *site[number]
-                )
+                stored = Stored(record.id, record.profile, templates, record.created, *site[number])
                 yield number, entry.key, stored
 
     def surviving(self, numbers: Collection[int]) -> dict[int, bytes]:
@@ -806,7 +806,7 @@ class Gallery:
         except StorageError:
             return None
 
-    def _become_nothing(self, wiped: wipe.Wiped) -> None:
+    def _become_nothing(self, wiped: wiping.Wiped) -> None:
         """Let go of the files; nobody is in what stands for them."""
         for index in self._indexes.values():
             index.remove(index.ids())
@@ -817,7 +817,7 @@ class Gallery:
         self._keyring.close()
         self._lock_file.release()
         self._wiped = wiped
-        self._keyring, self._generation, self._database = wipe.nothing(
+        self._keyring, self._generation, self._database = wiping.nothing(
             self.path, self.keys_path, SCHEMA
         )
         self._seen = self._database.data_version
@@ -837,8 +837,8 @@ class Gallery:
 
     @contextmanager
     def _write(self) -> Iterator[Book]:
-        if wiped := self._wiped or wipe.read_wiped(self.path):
-            wipe.refuse(wiped)
+        if wiped := self._wiped or wiping.read_wiped(self.path):
+            wiping.refuse(wiped)
         database = self._opened()
         made: list[int] = []
         gone: list[int] = []
