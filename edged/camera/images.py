@@ -66,7 +66,7 @@ def read_bytes(path: Path) -> bytes:
         raise ImageError(f"{str(path)!r}: not a file name") from fault
 
 
-def decode_image(data: bytes, name: str = "image") -> Image:
+def decode_image(data: bytes, name: str = "image", *, most_px: int = _MOST_PX) -> Image:
     """Decode an image that lies in memory; `name` is how errors call it. See `read_image`."""
     if not data:
         raise ImageError(f"{name}: is empty")
@@ -81,9 +81,9 @@ def decode_image(data: bytes, name: str = "image") -> Image:
     width, height = size
     if width < 1 or height < 1:
         raise ImageError(f"{name}: the image is damaged: {width}×{height} px")
-    if width * height > _MOST_PX or max(size) > _LONGEST_PX:
+    if width * height > most_px or max(size) > _LONGEST_PX:
         raise ImageError(
-            f"{name}: {width}×{height} px is too large (at most {_MOST_PX // 1_000_000} "
+            f"{name}: {width}×{height} px is too large (at most {most_px // 1_000_000} "
             f"megapixels, {_LONGEST_PX} px a side); scale it down"
         )
     quiet()

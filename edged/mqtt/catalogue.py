@@ -69,6 +69,13 @@ class CancelEnrolment(Args):
     person_id: PersonId | None = None
 
 
+class EnrolPhoto(Described):
+    """``enrol.photo``: enrol somebody from one photo; `image` is a JPEG or PNG in base64."""
+
+    person_id: PersonId
+    image: Annotated[str, Field(min_length=1, max_length=60_000)]
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """The role that may give a command, and its arguments."""
@@ -81,6 +88,7 @@ CATALOGUE: dict[str, Command] = {
     "door.unlock": Command("operator", Unlock),
     "enrol.start": Command("enroller", StartEnrolment),
     "enrol.cancel": Command("enroller", CancelEnrolment),
+    "enrol.photo": Command("enroller", EnrolPhoto),
 }
 
 

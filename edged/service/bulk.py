@@ -182,8 +182,9 @@ class Import:
         lines = []
         for place, (one, view) in enumerate(found):
             if place in odd:
-                text = NOT_THEM if chosen or stored else NOBODY_KNOWS
-                self._refuse(someone.id, one, Refused("incoherent", text, view.quality))
+                known = bool(chosen or stored)
+                why, text = ("incoherent", NOT_THEM) if known else ("ambiguous", NOBODY_KNOWS)
+                self._refuse(someone.id, one, Refused(why, text, view.quality))
             else:
                 outcome: Outcome = "enrolled" if place in chosen else "known"
                 lines.append(_line(someone.id, one, outcome, quality=view.quality))

@@ -36,6 +36,7 @@ from edged.service.migration import Migration
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.orders import Orders
 from edged.service.pages import Pages
+from edged.service.photo_desk import PhotoDesk
 from edged.service.policy import make_policy
 from edged.service.record import LOOK_ON_S, header_of, open_recorder
 from edged.service.risk import stated_risk
@@ -210,7 +211,17 @@ class Daemon:
             on_look=self._pages.look,
             move=self._move if self._move.configured else None,
         )
-        self._pages.open(stack)
+        self._photo_desk = PhotoDesk(
+            config,
+            self._engine,
+            self._policy,
+            gallery=self._gallery,
+            index=self._index,
+            journal=self._journal,
+            again=self._move.again,
+            twin=self._move.twin,
+        )
+        self._pages.open(stack, self._terminal.enrolling.answer)
         self._state.set(software=__version__, model=self._engine.identity)
         self._refresh_facts()
         self._open_link(stack)
@@ -257,7 +268,14 @@ class Daemon:
             log.info("no mqtt configured: events stay on the terminal")
             return
         topics = Topics(settings.prefix, self._config.site, self._config.terminal)
-        orders = Orders(self._config, self._journal, self._door, self._terminal, self._tell_relay)
+        orders = Orders(
+            self._config,
+            self._journal,
+            self._door,
+            self._terminal,
+            self._photo_desk,
+            self._tell_relay,
+        )
         commands = Commands(settings.commands, topics, self._outbox, orders.handlers())
         stack.callback(commands.close)
         commands.open()
@@ -350,23 +368,24 @@ class Daemon:
         vision = self._engine.vision(self._policy, self._move.again)
         while not self._stop.is_set():
             frame = self._mailbox.take(_TICK_S)
-            if frame is None:
-                if self._mailbox.closed:
-                    self._ended = True
-                    return
-                self._terminal.idle()
-                self._beat += 1
-                continue
+            if frame is None and self._mailbox.closed:
+                self._ended = True
+                return
             try:
-                self._terminal.process(frame, vision)
+                self._photo_desk.serve()
+                if frame is None:
+                    self._terminal.idle()
+                else:
+                    self._terminal.process(frame, vision)
             except RuntimeFault as fault:
                 self._reopen_engine(fault)
                 if not self._stop.is_set():
                     vision = self._engine.vision(self._policy, self._move.again)
                 continue
             self._beat += 1
-            self._frames += 1
-            self._metrics.count("frames")
+            if frame is not None:
+                self._frames += 1
+                self._metrics.count("frames")
 
     def _reopen_engine(self, fault: RuntimeFault) -> None:
         """Nobody is recognised meanwhile; commands, exit and MQTT work on."""

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Outcome = Literal["enrolled", "known", "refused"]
 _VERSION = 1
 _LONGEST_LINE = 100_000
-# what the image itself is to blame for; the rest may end otherwise another time
-_FINAL = frozenset({"unreadable", "no_face", "several_faces", "low_quality"})
+# the rest may end otherwise another time
+_FINAL = frozenset({"unreadable", "no_face", "several_faces", "low_quality", "incoherent"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edged.door.door import Door
     from edged.mqtt.catalogue import CancelEnrolment, Context, Handler, StartEnrolment, Unlock
     from edged.service.journal import Journal
+    from edged.service.photo_desk import PhotoDesk
     from edged.service.terminal import Terminal
 
 
@@ -32,12 +33,14 @@ class Orders:
         journal: Journal,
         door: Door,
         terminal: Terminal,
+        photos: PhotoDesk,
         tell_relay: Callable[[], None],
     ) -> None:
         self._config = config
         self._journal = journal
         self._door = door
         self._terminal = terminal
+        self._photos = photos
         self._tell_relay = tell_relay
 
     def handlers(self) -> dict[str, Handler]:
@@ -46,6 +49,7 @@ class Orders:
             "door.unlock": self._unlock,
             "enrol.start": self._start_enrolment,
             "enrol.cancel": self._cancel_enrolment,
+            "enrol.photo": self._photos.enrol,
         }
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:

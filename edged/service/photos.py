@@ -12,14 +12,16 @@ from edged.gallery.profile import read_profile
 from edged.types import Defect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edged.bundle.manifest import Recogniser
     from edged.decision.policy import Policy
     from edged.gallery.people import Person
     from edged.gallery.profile import Profile
     from edged.service.engine import Engine, Extraction
-    from edged.types import Floats, Image
+    from edged.types import Floats, Image, Point, Second
+
+    SeeAgain = Callable[[Image, Sequence[Point], Image], Second | None]
 
 SOURCE = "photo"
 NOT_THEM = "shows somebody else than the person's other photos"
@@ -27,16 +29,17 @@ NOBODY_KNOWS = "the photos show several people, none of them more often than the
 _MOST_FACES = 5
 _RIVAL = 0.5
 _SAME_PHOTO = 0.9999
+_ENOUGH = 2  # templates that together say well enough who somebody is
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A photo's template: unit-length float32 (d,), its quality 0-1, and the aligned face that
-    it was made of."""
+    """A photo's template: unit-length float32 (d,), and its quality 0-1; and the same by another
+    network, while people move to that."""
 
     embedding: Floats = field(repr=False)
     quality: float
-    chip: Image | None = field(default=None, repr=False)
+    second: Second | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,9 @@ def levels(manifest: Recogniser, policy: Policy) -> Levels:
     return Levels(quality, policy.floor_same, policy.floor_different)
 
 
-def look(engine: Engine, image: Image, floor: float) -> View | Refused:
+def look(
+    engine: Engine, image: Image, floor: float, again: SeeAgain = lambda *_: None
+) -> View | Refused:
     """The template of the one person whom a photo is about.
 
     Faces count by their size and by how clearly the network sees one there: the folds of a
@@ -79,6 +84,7 @@ def look(engine: Engine, image: Image, floor: float) -> View | Refused:
     Args:
         image: BGR uint8 (h, w, 3).
         floor: the least quality, 0-1.
+        again: what another network makes of the view.
 
     Raises:
         RuntimeFault: an inference runtime failed.
@@ -99,7 +105,8 @@ def look(engine: Engine, image: Image, floor: float) -> View | Refused:
         )
     if others and _prominence(others[0]) > _RIVAL * _prominence(best):
         return Refused("several_faces", "several faces; crop the photo to the one person", quality)
-    return View(best.embedded.embedding, quality, best.chip)
+    second = again(image, best.face.landmarks, best.chip)
+    return View(best.embedded.embedding, quality, second)
 
 
 def _prominence(one: Extraction) -> float:
@@ -135,7 +142,7 @@ def coherent(views: Floats, stored: Floats, asked: Levels) -> list[int]:
 
     A set grows from one view, or from what is stored of the person, by whichever view is most
     similar to all in it fused, down to the level at which two views are surely of one person.
-    Only where that leaves the question open, the lower level decides at which they are not
+    Only where that leaves all of them alone, the lower level decides at which they are not
     surely of two.
 
     Args:
@@ -146,11 +153,10 @@ def coherent(views: Floats, stored: Floats, asked: Levels) -> list[int]:
         Places in `views`, ascending; empty where no set is larger than all others: two photos
         of two people do not say whose folder it is.
     """
-    for level in (asked.same, asked.different):
-        grown = _largest(views, stored, level)
-        if grown:
-            return sorted(grown)
-    return []
+    grown = _largest(views, stored, asked.same)
+    if not grown and len(stored) < _ENOUGH:
+        grown = _largest(views, stored, asked.different)
+    return sorted(grown)
 
 
 def _largest(views: Floats, stored: Floats, level: float) -> list[int]:

@@ -17,7 +17,7 @@ from edged.config.schema import Commands as Settings
 from edged.errors import BrokerError, DiskFull, DoorError
 from edged.events.outbox import Outbox
 from edged.mqtt import Commands, Incoming, Reply, sign_command
-from edged.mqtt.auth import Keyring, Refusal
+from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal
 from edged.vault.secret import Secret
 from tests.mqtt.conftest import ENROLLER, OPERATOR, STRANGER, TOPICS
 from tests.mqtt.conftest import settings as mqtt_settings
@@ -136,7 +136,7 @@ REFUSED: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "garbage": ("malformed", lambda: b"open sesame"),
     "not UTF-8": ("not_text", lambda: b"\xff\xfe\x00"),
     "1 MB": ("oversized", lambda: b"x" * 1_000_000),
-    "one byte too many": ("oversized", lambda: b"x" * 65_537),
+    "one byte too many": ("oversized", lambda: b"x" * (LARGEST_COMMAND + 1)),
     "deep JSON": ("too_deep", lambda: DEEP),
     "deep JSON object": ("too_deep", lambda: '{"a":' * 10_000),
     "deep JSON in the header": (
