@@ -47,6 +47,7 @@ _LARGEST_DROP = 1000
 _LARGEST_NONCE = 200
 # a clock that is set back a little must not make a used nonce new
 _NONCE_KEPT_S = 3600.0
+_ONCE_S = 400 * 86_400.0
 
 
 class Outbox:
@@ -88,12 +89,40 @@ class Outbox:
             raise ValueError(f"an event's type is dotted lower case (got {type[:80]!r})")
         text = _json(data)
         with self._database.transaction() as connection:
-            if _depth(connection) >= self._capacity:
-                lost = _drop(connection, min(max(2, self._capacity // 100), _LARGEST_DROP))
-                _insert(connection, GAP, _json(lost))
+            self._make_room(connection)
             event = _insert(connection, type, text)
         self.wake()
         return event
+
+    def _make_room(self, connection: Connection) -> None:
+        if _depth(connection) >= self._capacity:
+            lost = _drop(connection, min(max(2, self._capacity // 100), _LARGEST_DROP))
+            _insert(connection, GAP, _json(lost))
+
+    def append_once(self, type: str, data: dict[str, Any], identity: str) -> bool:  # noqa: A002
+        """Record an event that may have been recorded before, by whichever process; see `append`.
+
+        Args:
+            identity: the event's id, 32 hex digits; with it the event is recorded once and never
+                again, also when it was acknowledged meanwhile (for a year and a month).
+
+        Returns:
+            False: it had been recorded.
+        """
+        if not _TYPE.fullmatch(type):
+            raise ValueError(f"an event's type is dotted lower case (got {type[:80]!r})")
+        text = _json(data)
+        with self._database.transaction() as connection:
+            known = connection.execute(
+                "INSERT OR IGNORE INTO nonces VALUES (?, ?)",
+                (f"event:{identity}", time.time() + _ONCE_S),
+            )
+            if known.rowcount != 1:
+                return False
+            self._make_room(connection)
+            _insert(connection, type, text, identity)
+        self.wake()
+        return True
 
     def pending(self, after_seq: int = 0, limit: int = 100) -> list[Event]:
         """Events that are not acknowledged, oldest first, at most `limit`."""
@@ -169,8 +198,8 @@ def _json(data: dict[str, Any]) -> str:
     return text
 
 
-def _insert(connection: Connection, kind: str, text: str) -> Event:
-    identity, now, clock = uuid.uuid4().hex, utc_now(), clock_state()
+def _insert(connection: Connection, kind: str, text: str, identity: str | None = None) -> Event:
+    identity, now, clock = identity or uuid.uuid4().hex, utc_now(), clock_state()
     seq = connection.execute(
         "INSERT INTO events (id, type, time, clock, data) VALUES (?, ?, ?, ?, ?)",
         (identity, kind, now, clock, text),

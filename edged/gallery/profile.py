@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from edged.errors import GalleryError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _DAY_S = 86_400.0
 _MOST_GROUPS = 1000
+_YEAR_10000_S = 253402300800
 
 
 def instant(value: Any) -> Any:
@@ -36,15 +40,15 @@ def instant(value: Any) -> Any:
 
 
 def written(seconds: float | None) -> str | None:
-    """RFC 3339, UTC, of Unix seconds."""
-    if seconds is None:
+    """RFC 3339, UTC, of Unix seconds; None also for what lies beyond the year 9999."""
+    if seconds is None or seconds >= _YEAR_10000_S:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
 # 0001 to 9999 in years, as far as a date can be written
 Instant = Annotated[
-    float, BeforeValidator(instant), Field(ge=-62135596800, lt=253402300800, allow_inf_nan=False)
+    float, BeforeValidator(instant), Field(ge=-62135596800, lt=_YEAR_10000_S, allow_inf_nan=False)
 ]
 _Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?$")]
 
@@ -95,6 +99,11 @@ class Profile(_Frozen):
         ends = [end for end in (self.valid_until, expires) if end is not None]
         return min(ends, default=None)
 
+    def in_force(self, now_s: float) -> bool:
+        """Whether somebody of this profile is recognised at a moment."""
+        begun = self.valid_from is None or self.valid_from <= now_s
+        return begun and (self.end is None or now_s < self.end)
+
     def erase_at(self, retention_days: int) -> float | None:
         """When they are to be erased; None: never by itself."""
         days = retention_days if self.retention_days is None else self.retention_days
@@ -117,7 +126,7 @@ def read_profile(given: Any) -> Profile:
         GalleryError: what is wrong, without repeating what was given.
     """
     try:
-        return Profile.model_validate(given)
+        profile = Profile.model_validate(given)
     except ValidationError as fault:
         raise GalleryError(
             "; ".join(
@@ -127,6 +136,26 @@ def read_profile(given: Any) -> Profile:
                 )
             )[:300]
         ) from None
+    _check_order("valid_until", profile.valid_from, profile.valid_until)
+    if profile.consent is not None:
+        _check_order("consent.expires", profile.consent.given, profile.consent.expires)
+    return profile
+
+
+def _check_order(name: str, begin: float | None, end: float | None) -> None:
+    if begin is not None and end is not None and end <= begin:
+        raise GalleryError(f"{name}: it ends before it begins")
+
+
+def amended(profile: Profile, changes: Mapping[str, Any]) -> Profile:
+    """A profile with some of its values replaced; None clears one.
+
+    Raises:
+        GalleryError: what is wrong, without repeating what was given.
+    """
+    known = profile.model_dump(mode="json", exclude_none=True)
+    wanted = {name: value for name, value in {**known, **changes}.items() if value is not None}
+    return read_profile(wanted)
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,18 +178,25 @@ class Gallery:
             self._store(checked, limit, coherence, profiles or {})
 
     def set_profile(self, person_id: str, profile: Profile) -> None:
-        """Replace what is known of a person.
+        """Replace what is known of a person; see `change_profile`."""
+        self.change_profile(person_id, lambda _: profile)
+
+    def change_profile(self, person_id: str, change: Callable[[Profile], Profile]) -> Profile:
+        """Make what is known of a person something else, with nobody in between.
 
         Raises:
-            GalleryError: nobody is enrolled as this.
+            GalleryError: nobody is enrolled as this; whatever `change` raises changes nothing.
         """
         check_id(person_id)
         with self._lock:
             with self._write() as book:
                 entry = self._known(book, person_id)
-                book.write(entry, replace(book.read(entry), profile=profile))
+                record = book.read(entry)
+                profile = change(record.profile)
+                book.write(entry, replace(record, profile=profile))
                 book.touch(entry.number, book.bump())
             self._follow()
+        return profile
 
     def replace_templates(
         self, person_id: str, model: str, templates: Sequence[Kept], *, since: int | None = None
@@ -345,17 +352,31 @@ class Gallery:
         self._keyring.forget_notice(erasure.number)
 
     def keep(self, now_s: float) -> None:
-        """Before a search: nobody is found who is not in force now. Nothing to do, as a rule."""
+        """Before a search: nobody is found who is not in force now. Nothing to do, as a rule.
+
+        Where the file cannot be read just when somebody begins or ends, nobody is found until
+        `refresh` has read it again.
+        """
         from_s, to_s = self._force_s
         if from_s <= now_s < to_s or not self._indexes:
             return
         with self._lock:
-            before_s = self._force_s[0]
-            with self._read() as book:
-                numbers = book.turning(min(before_s, now_s), max(before_s, now_s))
+            try:
+                self._turn(now_s)
+            except StorageError as fault:
+                log.error("who is in force cannot be read, so nobody is found: %s", fault)
                 for index in self._indexes.values():
-                    self._reload(book, index, numbers, now_s)
-                self._force_s = now_s, book.next_turn(now_s)
+                    index.remove(index.ids())
+                self._revisions.clear()
+                self._seen = -1
+
+    def _turn(self, now_s: float) -> None:
+        before_s = self._force_s[0]
+        with self._read() as book:
+            numbers = book.turning(min(before_s, now_s), max(before_s, now_s))
+            for index in self._indexes.values():
+                self._reload(book, index, numbers, now_s)
+            self._force_s = now_s, book.next_turn(now_s)
 
     # what is known
 

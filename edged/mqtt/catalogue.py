@@ -43,7 +43,7 @@ class Described(Args):
     """What is to be kept of a person; times in RFC 3339, read by `edged.gallery.profile`."""
 
     name: ShortText | None = None
-    groups: Annotated[list[ShortText], Field(max_length=100)] = []
+    groups: Annotated[list[ShortText], Field(max_length=100)] | None = None
     valid_from: ShortText | None = None
     valid_until: ShortText | None = None
     consent: StatedConsent | None = None
@@ -76,6 +76,28 @@ class EnrolPhoto(Described):
     image: Annotated[str, Field(min_length=1, max_length=60_000)]
 
 
+# also an id that no command could have given: whoever is enrolled can be erased
+KnownId = Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class RemovePerson(Args):
+    """``gallery.remove``: erase a person; the reply holds the signed receipt."""
+
+    person_id: KnownId
+
+
+class SetPerson(Described):
+    """``gallery.set``: replace what is said here of a person, ``null`` clears it; the consent is
+    replaced as a whole."""
+
+    person_id: KnownId
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """As `edged.gallery.profile.amended` takes it."""
+        return self.model_dump(include=set(Described.model_fields), exclude_unset=True)
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """The role that may give a command, and its arguments."""
@@ -88,6 +110,8 @@ CATALOGUE: dict[str, Command] = {
     "door.unlock": Command("operator", Unlock),
     "enrol.start": Command("enroller", StartEnrolment),
     "enrol.cancel": Command("enroller", CancelEnrolment),
+    "gallery.remove": Command("enroller", RemovePerson),
+    "gallery.set": Command("enroller", SetPerson),
     "enrol.photo": Command("enroller", EnrolPhoto),
 }
 

@@ -31,11 +31,13 @@ from edged.service.engine import Engine
 from edged.service.follow import Follow
 from edged.service.journal import Journal
 from edged.service.lamps import Lamps
+from edged.service.lifecycle import Lifecycle
 from edged.service.metrics import Metrics
 from edged.service.migration import Migration
 from edged.service.notify import notify, watchdog_interval_s
 from edged.service.orders import Orders
 from edged.service.pages import Pages
+from edged.service.people_orders import PeopleOrders
 from edged.service.photo_desk import PhotoDesk
 from edged.service.policy import make_policy
 from edged.service.record import LOOK_ON_S, header_of, open_recorder
@@ -52,7 +54,6 @@ if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config, Mqtt
     from edged.decision.presentation import Step
-    from edged.gallery.profile import Erased
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
     from edged.service.display import Display
@@ -154,6 +155,7 @@ class Daemon:
             self._gallery.open()
         self._outbox.open()
         self._gallery.open()
+        self._lifecycle = Lifecycle(config, key, self._gallery, self._outbox, self._identity)
         self._journal = Journal(self._outbox, self._state)
         history = History(history_path(config), key, config.history.keep_days)
         self._chronicle = Chronicle(history, self._journal, self._state)
@@ -276,7 +278,9 @@ class Daemon:
             self._photo_desk,
             self._tell_relay,
         )
-        commands = Commands(settings.commands, topics, self._outbox, orders.handlers())
+        people = PeopleOrders(self._config.gallery, self._gallery, self._lifecycle)
+        handlers = orders.handlers() | people.handlers()
+        commands = Commands(settings.commands, topics, self._outbox, handlers)
         stack.callback(commands.close)
         commands.open()
 
@@ -310,23 +314,11 @@ class Daemon:
             self._identity,
             self._state,
             send,
-            self._erased,
         )
         stack.callback(follow.close)
         follow.open()
         self._journal.on_record = follow.recorded
         return follow
-
-    def _erased(self, erased: list[Erased]) -> None:
-        """Whom the site had erased; from the site log's thread."""
-        for one in erased:
-            self._journal.record(
-                "gallery.erased",
-                person_id=one.person_id,
-                reason=one.reason,
-                at=one.at,
-                templates=one.templates,
-            )
 
     def _open_threads(self, stack: ExitStack) -> None:
         self._camera = open_camera(self._config.camera, self._camera_changed)
@@ -443,6 +435,7 @@ class Daemon:
         try:
             if self._gallery.changed():
                 self._gallery.refresh()
+            self._lifecycle.tick(self._state)
             self._refresh_facts()
         except StorageError as fault:
             if self._state.degrade("storage", str(fault)):

@@ -55,7 +55,7 @@ class Follow:
         identity: Identity,
         state: State,
         send: Callable[[str, bytes], bool],
-        on_erased: Callable[[list[Erased]], None],
+        on_erased: Callable[[list[Erased]], None] = lambda _: None,
         settle_s: float = 2.0,
     ) -> None:
         sync, offers = settings.sync, None
