@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -77,10 +77,16 @@ class Block:
             new._dots = compact.dots(new._high)
         return new
 
-    def scores(self, probe: Int8s, out: Floats) -> None:
-        """Write about how similar everybody is, in steps of the probe, (n,)."""
-        if self._dots is not None:
-            np.multiply(self._dots(probe), self._step, out=out)
+    @property
+    def steps(self) -> Floats:
+        """What a whole number of each row stands for, (n,)."""
+        return self._step
+
+    def products(self, probe: Int8s) -> NDArray[Any]:
+        """Dot products of everybody here with a probe, in steps of both, (n,)."""
+        if self._dots is None:
+            return np.empty(0, np.int32)
+        return self._dots(probe)
 
     def gather(self, position: int, into: compact.Gathered, to: int) -> None:
         """Copy a row to a place in `into`."""

@@ -219,12 +219,14 @@ class View:
 
     Attributes:
         starts: where each block begins among all rows, and the end.
+        steps: what a whole number of each row stands for, (people,).
         widest: the longest rest that a row in a byte a number leaves out.
         marked: who resembles somebody else.
     """
 
     blocks: tuple[Block, ...]
     starts: tuple[int, ...]
+    steps: Floats
     widest: float
     marked: frozenset[str]
 
@@ -232,7 +234,9 @@ class View:
     def of(cls, blocks: Iterable[Block], marked: frozenset[str]) -> View:
         blocks = tuple(blocks)
         starts = tuple(accumulate((len(block) for block in blocks), initial=0))
-        return cls(blocks, starts, max((block.widest for block in blocks), default=0.0), marked)
+        steps = np.concatenate([np.empty(0, np.float32), *(block.steps for block in blocks)])
+        widest = max((block.widest for block in blocks), default=0.0)
+        return cls(blocks, starts, steps, widest, marked)
 
     @property
     def people(self) -> int:
@@ -261,9 +265,8 @@ class View:
 
     def _scores(self, probe: Probe) -> Floats:
         """About how similar everybody is, in steps of the probe, (people,)."""
-        scores: Floats = np.empty(self.starts[-1], np.float32)
-        for block, start, end in zip(self.blocks, self.starts, self.starts[1:], strict=False):
-            block.scores(probe.high, scores[start:end])
+        products = np.concatenate([block.products(probe.high) for block in self.blocks])
+        scores: Floats = np.multiply(products, self.steps, dtype=np.float32)
         return scores
 
     def _exact(self, rows: list[int], probe: Doubles) -> Doubles:
