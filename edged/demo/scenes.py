@@ -22,7 +22,7 @@ _PORTRAIT = Path(__file__).parent / "astronaut.jpg"
 _FACE_CENTRE = (224.0, 115.0)  # px in the portrait
 _NOSE = (225.0, 129.0)
 _FACE_WIDTH_PX = 100.0
-_HEAD_PX, _NOSE_PX = 40.0, 30.0  # how far they stand out
+_HEAD_PX, _NOSE_PX = 30.0, 36.0  # how far they stand out
 _LOOK_S = 5.0
 
 

@@ -16,6 +16,7 @@ from edged.decision.presentation import Phase
 from edged.errors import EnrolmentRefused, GalleryError, StorageError
 from edged.gallery.people import Enrolment as Template
 from edged.gallery.profile import Profile
+from edged.service.acquaintance import Acquaintance
 from edged.service.display import Display, Prompt
 from edged.service.enrolling import check_consent, enrol, reason_of
 
@@ -96,6 +97,7 @@ class Guided:
         identity: of the model whose templates are made.
         quality: of each view that is enrolled.
         coherence: the least similarity of each view to the others.
+        same: the similarity from which two views are of one person for sure.
         nearness: from which similarity on two people are one, or lookalikes.
         judge: serves whoever was enrolled only after they have gone.
         twin: what is stored of a view, while people move to another network.
@@ -109,6 +111,7 @@ class Guided:
         identity: str,
         quality: float,
         coherence: float,
+        same: float,
         nearness: Callable[[int], Nearness],
         gallery: Gallery,
         index: Index,
@@ -121,6 +124,7 @@ class Guided:
         self._identity = identity
         self._quality = quality
         self._coherence = coherence
+        self._same = same
         self._nearness = nearness
         self._gallery = gallery
         self._index = index
@@ -138,6 +142,7 @@ class Guided:
 
     def _clear(self) -> None:
         self._enrolment: Enrolment | None = None
+        self._known = Acquaintance(self._same, self._quality)
         self._seen: Observation | None = None
         self._views: list[tuple[Floats, float, Second | None]] = []
         self._kinds: list[View] = []
@@ -154,10 +159,7 @@ class Guided:
             EnrolmentRefused: ``enrolment_running``, ``consent_missing``.
             StorageError: the gallery cannot be read.
         """
-        known = (
-            None if _says_something(request.profile) else self._gallery.profile(request.person_id)
-        )
-        check_consent(known or request.profile, self._config.gallery)
+        check_consent(self._profile(request), self._config.gallery)
         with self._lock:
             if self._request is not None:
                 raise EnrolmentRefused("enrolment_running", "another enrolment is under way")
@@ -199,6 +201,7 @@ class Guided:
                 asked=request.asked,
                 turn_s=request.turn_s,
             )
+        observation = self._known.meet(observation, self._enrolment.person)
         self._seen = observation
         if self._cancelled:
             self._fail(request, "cancelled")
@@ -281,13 +284,13 @@ class Guided:
 
     def _store(self, request: EnrolmentRequest) -> Enrolled:
         settings = self._config.gallery
-        profile = agreed(request.profile, request.confirm)
-        who, name = request.person_id, profile.name
+        profile = agreed(self._profile(request), request.confirm)
+        who = request.person_id
         templates = [
             template
             for embedding, quality, second in self._views
             for template in self._twin(
-                Template(who, embedding, self._identity, quality, "terminal", name), second
+                Template(who, embedding, self._identity, quality, "terminal"), second
             )
         ]
         return enrol(
@@ -296,10 +299,18 @@ class Guided:
             templates,
             limit=settings.templates_per_person,
             coherence=self._coherence,
-            profiles={request.person_id: profile} if _says_something(profile) else {},
+            profiles={who: profile},
             settings=settings,
             nearness=self._nearness,
         )
+
+    def _profile(self, request: EnrolmentRequest) -> Profile:
+        """What is to be kept: a command that gives nothing, or a name alone, leaves the rest."""
+        name = request.profile.name
+        if request.profile != Profile(name=name):
+            return request.profile
+        known = self._gallery.profile(request.person_id) or Profile()
+        return known if name is None else known.model_copy(update={"name": name})
 
     def _fail(
         self,
@@ -339,11 +350,6 @@ def agreed(profile: Profile, confirm: str) -> Profile:
     given = time.time() if profile.consent.given is None else profile.consent.given
     consent = profile.consent.model_copy(update={"given": given, "confirmed": confirm})
     return profile.model_copy(update={"consent": consent})
-
-
-def _says_something(profile: Profile) -> bool:
-    """Whether it is to replace what is known: a name alone does not."""
-    return profile.model_copy(update={"name": None}) != Profile()
 
 
 def _told(request: EnrolmentRequest) -> dict[str, str]:

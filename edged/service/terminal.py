@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.presentation import Kind, Outcome, Phase
@@ -91,6 +92,7 @@ class Terminal:
             identity=identity,
             quality=enrolment_quality,
             coherence=policy.floor_different,
+            same=policy.floor_same,
             nearness=policy.nearness,
             gallery=gallery,
             index=index,
@@ -153,6 +155,7 @@ class Terminal:
         self.enrolling.close()
 
     def _decide(self, observation: Observation) -> None:
+        self._gallery.keep(time.time())
         step = self._judge.step(observation)
         self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
