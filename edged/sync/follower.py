@@ -359,11 +359,9 @@ class Follower:
         """Ask for what is missing, unless that is asked for already."""
         head = self._head if self._heard else None
         want = wanted(head, self._progress)
-        if want is not None and want.what == "chunk" and head is not None and head.snapshot:
-            if want.place >= len(head.snapshot.digests):
-                self._finish_snapshot(head)
-                self._ask(now_s)
-                return
+        if want is not None and head is not None and _past_the_end(want, head):
+            self._finish_snapshot(head)
+            want = wanted(head, self._progress)
         if want is None:
             self._rest(now_s, first=True)
         elif want != self._asked:
@@ -477,6 +475,15 @@ def _runs(entries: Sequence[Entry]) -> list[list[Entry]]:
         if entry.removes:
             removed.add(entry.person_id)
     return runs
+
+
+def _past_the_end(want: Want, head: Head) -> bool:
+    """Whether every chunk of the snapshot was taken."""
+    return (
+        want.what == "chunk"
+        and head.snapshot is not None
+        and want.place >= len(head.snapshot.digests)
+    )
 
 
 def _repaired(before: Head | None, head: Head) -> bool:

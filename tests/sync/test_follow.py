@@ -142,7 +142,7 @@ def test_a_snapshot_goes_on_at_the_next_chunk_after_a_restart(site: Site, door: 
     door.follower.connected(door.now_s)
     while door.held < 60:
         door.follower.tick(door.now_s)
-        kind, message = door.sent.pop(0)
+        _, message = door.sent.pop(0)
         if b'"chunk":' in message and b'"want":"chunk"' in message:
             asked.append(int(message.split(b'"chunk":')[1].split(b",")[0]))
         if answer := site.answer("door-1", message):

@@ -1,0 +1,258 @@
+"""Two terminals and a site on a real broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from edged.config.schema import Mqtt
+from edged.events.outbox import Outbox
+from edged.gallery.people import Enrolment
+from edged.gallery.profile import Profile
+from edged.gallery.store import Gallery
+from edged.mqtt.client import Link
+from edged.mqtt.site import SiteLink
+from edged.mqtt.topics import Topics
+from edged.service.follow import Follow
+from edged.service.state import State
+from edged.sync.entries import Entry
+from edged.sync.wire import LARGEST_MESSAGE
+from edged.vault.identity import Identity, pem
+from tests.mqtt.conftest import Site as Stranger
+from tests.sync.parties import (
+    MODEL,
+    OFFERS_KEY,
+    SIGNER,
+    SIZE,
+    Site,
+    keys_of,
+    templates,
+    vector,
+)
+from tests.wait import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.mosquitto import Mosquitto
+
+
+class Door:
+    """All of a terminal that has to do with the site's log."""
+
+    def __init__(self, folder: Path, name: str, port: int, protocol: str = "5") -> None:
+        folder.mkdir(exist_ok=True)
+        keys = [{"id": "site", "public_key": pem(SIGNER.public_key()), "roles": ["enroller"]}]
+        settings = Mqtt.model_validate(
+            {
+                "host": "127.0.0.1",
+                "port": port,
+                "protocol": protocol,
+                "reconnect_max_s": 1,
+                "commands": {"keys": keys},
+                "sync": {"share_enrolments": True, "site_key": pem(OFFERS_KEY.public_key())},
+            }
+        )
+        topics = Topics("edged", "hq", name)
+        key = keys_of(name)
+        self.state = State()
+        self.erased: list[str] = []
+        self.outbox = Outbox(folder / "events.db", key, 1000)
+        self.gallery = Gallery(folder / "gallery.db", key)
+        self.outbox.open()
+        self.gallery.open()
+        self.index = self.gallery.index(MODEL, SIZE)
+        self.follow = Follow(
+            settings,
+            topics.audience,
+            self.gallery,
+            Identity(key),
+            self.state,
+            self._send,
+            lambda erased: self.erased.extend(one.person_id for one in erased),
+            settle_s=0.1,
+        )
+        self.link = Link(settings, topics, self.outbox, lambda _: None, feed=self.follow)
+        self.follow.open()
+        self.link.open()
+
+    def _send(self, kind: str, message: bytes) -> bool:
+        return self.link.publish_sync(kind, message)
+
+    def close(self) -> None:
+        self.link.close()
+        self.follow.close()
+        self.gallery.close()
+        self.outbox.close()
+
+    @property
+    def site(self) -> dict[str, Any]:
+        return dict(self.follow.facts.get("site", {}))
+
+    def holds(self, revision: int) -> Door:
+        until(lambda: self.site.get("revision") == revision and self.site.get("behind") == 0)
+        return self
+
+    @property
+    def people(self) -> list[str]:
+        return [person.id for person in self.gallery.people()]
+
+    def who(self, face: str) -> str | None:
+        best = self.index.search(vector(face), 1).candidates
+        return best[0].person_id if best and best[0].similarity > 0.99 else None
+
+
+@pytest.fixture
+def doors(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Callable[..., Door]]:
+    made: list[Door] = []
+
+    def make(name: str, **options: Any) -> Door:
+        made.append(Door(tmp_path / name, name, mosquitto.port, **options))
+        return made[-1]
+
+    yield make
+    for door in made:
+        door.close()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Site]:
+    log = Site(tmp_path / "site.db", "door-1", "door-2")
+    yield log
+    log.close()
+
+
+def linked(log: Site, mosquitto: Mosquitto) -> SiteLink:
+    return SiteLink("127.0.0.1", mosquitto.port, root="edged/hq", log=log)
+
+
+def test_two_terminals_follow_one_site(
+    log: Site, doors: Callable[..., Door], mosquitto: Mosquitto
+) -> None:
+    log.enrol("ann", "bob")
+    with linked(log, mosquitto) as site:
+        one, other = doors("door-1"), doors("door-2", protocol="3.1.1")
+        for door in (one, other):
+            door.holds(2)
+            assert door.who("ann") == "ann"
+        log.remove("ann")
+        log.enrol("cyd")
+        site.announce()
+        for door in (one, other):
+            door.holds(4)
+            assert door.people == ["bob", "cyd"]
+            assert door.who("ann") is None
+            assert door.erased == ["ann"]
+
+
+def test_who_is_enrolled_at_one_terminal_is_known_at_the_other(
+    log: Site, doors: Callable[..., Door], mosquitto: Mosquitto
+) -> None:
+    with linked(log, mosquitto):
+        one, other = doors("door-1"), doors("door-2")
+        one.holds(0)
+        views = [Enrolment("eve", vector("eve"), MODEL, 0.9, "terminal")]
+        one.gallery.add_many(views, limit=5)
+        one.follow.recorded("enrol.completed", {"person_id": "eve"})
+        other.holds(1)
+        assert other.who("eve") == "eve"
+        one.holds(1)
+        until(lambda: one.site["offered"] == 0)
+
+
+def test_a_terminal_that_was_away_for_weeks_takes_a_snapshot_of_2000_people(
+    log: Site, doors: Callable[..., Door], mosquitto: Mosquitto
+) -> None:
+    log.enrol("ann")
+    with linked(log, mosquitto):
+        doors("door-1").holds(1).close()
+    log.append([Entry(0, f"p{n}", Profile(), templates(n)) for n in range(2000)])
+    log.remove("ann")
+    log.compact(keep=0)
+    door = doors("door-1")
+    with linked(log, mosquitto):
+        door.holds(2002)
+    assert len(door.index) == 2000
+    assert door.erased == ["ann"]
+
+
+def test_a_search_is_answered_all_the_while_a_snapshot_is_taken(
+    log: Site, doors: Callable[..., Door], mosquitto: Mosquitto
+) -> None:
+    log.enrol("ann")
+    with linked(log, mosquitto) as site:
+        door = doors("door-1").holds(1)
+        door.link.close()
+        log.append([Entry(0, f"p{n}", Profile(), templates(n)) for n in range(1000)])
+        log.compact(keep=0)
+        site.announce()
+        door.link.open()
+        searches = 0
+
+        def taken() -> bool:
+            nonlocal searches
+            assert door.who("ann") == "ann"
+            searches += 1
+            return door.site.get("revision") == 1001
+
+        until(taken)
+    assert searches > 10
+
+
+def test_a_snapshot_survives_the_broker_the_site_and_the_terminal(
+    log: Site, doors: Callable[..., Door], mosquitto: Mosquitto
+) -> None:
+    log.append([Entry(0, f"p{n}", Profile(), templates(n)) for n in range(1200)])
+    log.make_snapshot(50)
+    log.compact(keep=0)
+    door = doors("door-1")
+    with linked(log, mosquitto):
+        until(lambda: len(door.index) > 0)
+        mosquitto.kill()
+        until(lambda: not door.link.status().connected)
+        mosquitto.start()
+    until(lambda: door.link.status().connected)
+    door.close()
+    there = len(door.index)
+    with linked(log, mosquitto):
+        again = doors("door-1")
+        assert len(again.index) >= there
+        again.holds(1200)
+    assert len(again.index) == 1200
+
+
+def test_garbage_on_its_topics_disturbs_nobody(
+    log: Site,
+    doors: Callable[..., Door],
+    mosquitto: Mosquitto,
+    make_stranger: Callable[[], Stranger],
+) -> None:
+    stranger = make_stranger()
+    log.enrol("ann")
+    with linked(log, mosquitto) as site:
+        door = doors("door-1").holds(1)
+        noise = np.random.default_rng(1).bytes(LARGEST_MESSAGE)
+        for kind in ("head", "batch", "chunk", "pull", "offer", "nonsense"):
+            for garbage in (b"", b"{}", noise, noise + noise[:5000], b"\n" * 1000):
+                stranger.client.publish(f"edged/hq/door-1/sync/{kind}", garbage, qos=1)
+        log.enrol("bob")
+        site.announce()
+        door.holds(2)
+    assert door.people == ["ann", "bob"]
+    assert door.state.degraded == {}
+
+
+@pytest.fixture
+def make_stranger(mosquitto: Mosquitto) -> Iterator[Callable[[], Stranger]]:
+    made: list[Stranger] = []
+
+    def make() -> Stranger:
+        made.append(Stranger(mosquitto.port))
+        return made[-1]
+
+    yield make
+    for stranger in made:
+        stranger.close()
