@@ -27,6 +27,9 @@ class SiteLink:
     Args:
         root: ``<prefix>/<site>``.
         log: open; may be appended to by any thread, then `announce`.
+
+    Attributes:
+        sent_bytes: how much was published.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class SiteLink:
         self._ready: queue.Queue[bool] = queue.Queue()
         self._asked: queue.Queue[tuple[str, str, bytes] | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
+        self.sent_bytes = 0
 
     def __enter__(self) -> Self:
         from paho.mqtt.client import Client, MQTTv5, MQTTv311
@@ -117,4 +121,5 @@ class SiteLink:
     def _publish(self, terminal: str, kind: str, message: bytes) -> None:
         if self._client is not None:
             topic = f"{self._root}/{terminal}/sync/{kind}"
+            self.sent_bytes += len(message)
             self._client.publish(topic, message, qos=1, retain=kind == "head")

@@ -7,30 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from edged.config.schema import Mqtt
-from edged.events.outbox import Outbox
 from edged.gallery.people import Enrolment
 from edged.gallery.profile import Profile
-from edged.gallery.store import Gallery
-from edged.mqtt.client import Link
-from edged.mqtt.site import SiteLink
-from edged.mqtt.topics import Topics
-from edged.service.follow import Follow
-from edged.service.state import State
 from edged.sync.entries import Entry
 from edged.sync.wire import LARGEST_MESSAGE
-from edged.vault.identity import Identity, pem
 from tests.mqtt.conftest import Site as Stranger
-from tests.sync.parties import (
-    MODEL,
-    OFFERS_KEY,
-    SIGNER,
-    SIZE,
-    Site,
-    keys_of,
-    templates,
-    vector,
-)
+from tests.sync.broker import Door, linked
+from tests.sync.parties import MODEL, Site, templates, vector
 from tests.wait import until
 
 if TYPE_CHECKING:
@@ -38,71 +21,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.mosquitto import Mosquitto
-
-
-class Door:
-    """All of a terminal that has to do with the site's log."""
-
-    def __init__(self, folder: Path, name: str, port: int, protocol: str = "5") -> None:
-        folder.mkdir(exist_ok=True)
-        keys = [{"id": "site", "public_key": pem(SIGNER.public_key()), "roles": ["enroller"]}]
-        settings = Mqtt.model_validate(
-            {
-                "host": "127.0.0.1",
-                "port": port,
-                "protocol": protocol,
-                "reconnect_max_s": 1,
-                "commands": {"keys": keys},
-                "sync": {"share_enrolments": True, "site_key": pem(OFFERS_KEY.public_key())},
-            }
-        )
-        topics = Topics("edged", "hq", name)
-        key = keys_of(name)
-        self.state = State()
-        self.erased: list[str] = []
-        self.outbox = Outbox(folder / "events.db", key, 1000)
-        self.gallery = Gallery(folder / "gallery.db", key)
-        self.outbox.open()
-        self.gallery.open()
-        self.index = self.gallery.index(MODEL, SIZE)
-        self.follow = Follow(
-            settings,
-            topics.audience,
-            self.gallery,
-            Identity(key),
-            self.state,
-            self._send,
-            lambda erased: self.erased.extend(one.person_id for one in erased),
-            settle_s=0.1,
-        )
-        self.link = Link(settings, topics, self.outbox, lambda _: None, feed=self.follow)
-        self.follow.open()
-        self.link.open()
-
-    def _send(self, kind: str, message: bytes) -> bool:
-        return self.link.publish_sync(kind, message)
-
-    def close(self) -> None:
-        self.link.close()
-        self.follow.close()
-        self.gallery.close()
-        self.outbox.close()
-
-    @property
-    def site(self) -> dict[str, Any]:
-        return dict(self.follow.facts.get("site", {}))
-
-    def holds(self, revision: int) -> Door:
-        until(lambda: self.site.get("revision") == revision and self.site.get("behind") == 0)
-        return self
-
-    @property
-    def people(self) -> list[str]:
-        return [person.id for person in self.gallery.people()]
-
-    def who(self, face: str) -> str | None:
-        best = self.index.search(vector(face), 1).candidates
-        return best[0].person_id if best and best[0].similarity > 0.99 else None
 
 
 @pytest.fixture
@@ -123,10 +41,6 @@ def log(tmp_path: Path) -> Iterator[Site]:
     log = Site(tmp_path / "site.db", "door-1", "door-2")
     yield log
     log.close()
-
-
-def linked(log: Site, mosquitto: Mosquitto) -> SiteLink:
-    return SiteLink("127.0.0.1", mosquitto.port, root="edged/hq", log=log)
 
 
 def test_two_terminals_follow_one_site(
