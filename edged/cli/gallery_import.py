@@ -98,9 +98,11 @@ def run(args: argparse.Namespace, output: Output) -> int:
 class Progress:
     """How far it is: one line that is rewritten on a terminal, else a line now and then."""
 
-    def __init__(self, stream: TextIO | None) -> None:
+    def __init__(self, stream: TextIO | None, now_and_then_s: float | None = None) -> None:
         self._stream = stream
         self._rewrites = stream is not None and stream.isatty()
+        default_s = _REWRITE_S if self._rewrites else _LINE_S
+        self._pause_s = default_s if now_and_then_s is None else now_and_then_s
         self._began_s = time.monotonic()
         self._shown_s = self._began_s
         self._open = False
@@ -108,7 +110,7 @@ class Progress:
     def show(self, told: Told) -> None:
         """Say it, unless that was just said."""
         now_s = time.monotonic()
-        if now_s - self._shown_s < (_REWRITE_S if self._rewrites else _LINE_S):
+        if now_s - self._shown_s < self._pause_s:
             return
         self._shown_s = now_s
         rate = told.done / (now_s - self._began_s)

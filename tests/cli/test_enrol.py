@@ -8,8 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edged.cli.gallery import opened
+from edged.config.load import load
 from edged.demo import scenes
 from tests.cli.conftest import PORTRAIT
+from tests.faces import somebody_else
 
 
 @pytest.fixture
@@ -143,6 +146,64 @@ def test_an_id_that_no_topic_could_carry_is_bad_usage(edged, site, command, pers
     assert people(edged, site) == []
 
 
+def test_what_is_known_of_a_person_comes_with_the_photo_and_later(edged, site):
+    base = ("enrol", "-c", site.config, "ann", PORTRAIT)
+    consent = ("--consent-basis", "contract", "--consent-given", "2026-01-31", "--adaptation")
+    assert edged(*base, "--group", "staff", "--group", "lab", *consent).code == 0
+    told = edged(*base, "--valid-until", "2030-01-31T18:00Z", "--json").json
+    assert (told["enrolled"], told["known"]) == (0, 1)
+    config = load(site.config)
+    with opened(config) as gallery:
+        profile = gallery.profile("ann").told()
+    assert profile["groups"] == ["staff", "lab"]
+    assert profile["valid_until"] == "2030-01-31T18:00:00Z"
+    assert profile["consent"]["basis"] == "contract"
+    assert profile["consent"]["adaptation"] is True
+
+
+@pytest.mark.parametrize(
+    ("option", "why"),
+    [
+        (("--valid-from", "next week"), "valid_from: "),
+        (("--valid-until", "2030-01-31T18:00"), "needs its zone"),
+        (("--adaptation",), "consent.basis"),
+        (("--group", "a\nb"), "groups"),
+    ],
+)
+def test_a_profile_that_makes_no_sense_enrols_nobody(edged, site, option, why):
+    ran = edged("enrol", "-c", site.config, "ann", PORTRAIT, *option)
+    assert ran.code == 2
+    assert why in ran.err
+    assert people(edged, site) == []
+
+
+def test_where_the_site_wants_consent_nobody_is_enrolled_without(edged, site):
+    site.configure(gallery={"path": "gallery.db", "require_consent": True})
+    ran = edged("enrol", "-c", site.config, "ann", PORTRAIT)
+    assert ran.code == 1
+    assert "require_consent" in ran.err
+    assert edged("enrol", "-c", site.config, "ann", PORTRAIT, "--consent-basis", "law").code == 0
+
+
+def test_a_photo_of_somebody_else_is_left_out_and_named(edged, site, photo, portrait):
+    mirrored = photo("mirrored.png", cv2.flip(portrait, 1))
+    other = photo("other.png", somebody_else(portrait))
+    told = edged("enrol", "--json", "-c", site.config, "ann", PORTRAIT, other, mirrored).json
+    assert told["enrolled"] == 2
+    assert [(one["image"], one["code"]) for one in told["refused"]] == [(str(other), "incoherent")]
+    later = edged("enrol", "-c", site.config, "ann", other)
+    assert later.code == 1
+    assert "somebody else" in later.err
+
+
+def test_two_photos_of_two_people_do_not_say_who_it_is(edged, site, photo, portrait):
+    other = photo("other.png", somebody_else(portrait))
+    ran = edged("enrol", "-c", site.config, "ann", PORTRAIT, other)
+    assert ran.code == 1
+    assert "several people" in ran.err
+    assert people(edged, site) == []
+
+
 @pytest.mark.parametrize("person_id", ["🙂", "Öberg 顔", "O'Neil; DROP TABLE"])
 def test_any_printable_id_will_do(edged, site, person_id):
     assert edged("enrol", "-c", site.config, person_id, PORTRAIT).code == 0
@@ -164,7 +225,7 @@ def test_another_key_opens_nothing_and_changes_nothing(edged, site, name):
     site.key.write_text(key)
     ran = edged(*COMMANDS[name], "-c", site.config)
     assert ran.code == 2
-    assert str(site.gallery) in ran.err
+    assert str(site.gallery.with_suffix(".keys")) in ran.err
     assert key not in ran.err
     assert site.gallery.read_bytes() == before
 

@@ -1,0 +1,29 @@
+"""People who do not exist, made out of the one portrait that may be shipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from edged.types import Image
+
+
+def somebody_else(portrait: Image, *, pinched: bool = False) -> Image:
+    """The portrait with another nose, or another mouth: nobody whom the network would know."""
+    if pinched:
+        return _bent(portrait, (225, 135), 60, -0.4)
+    return _bent(portrait, (225, 129), 45, 0.7)
+
+
+def _bent(image: Image, centre: tuple[float, float], radius: float, power: float) -> Image:
+    y, x = np.mgrid[0 : image.shape[0], 0 : image.shape[1]].astype(np.float32)
+    dx, dy = x - centre[0], y - centre[1]
+    distance = np.maximum(np.hypot(dx, dy) / radius, 1e-3)
+    factor = np.where(distance < 1, distance**power, 1).astype(np.float32)
+    bent: Image = cv2.remap(
+        image, centre[0] + dx * factor, centre[1] + dy * factor, cv2.INTER_LINEAR
+    )
+    return bent
