@@ -1,16 +1,20 @@
-"""``edged gallery init | list | remove | revert``: the encrypted file of people."""
+"""``edged gallery init | list | remove | set | export …``: the encrypted file of people."""
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edged.cli import gallery_identity, gallery_import, gallery_revert
+from edged.cli import gallery_identity, gallery_import, gallery_person, gallery_revert
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
-from edged.errors import GalleryError
+from edged.errors import StorageError
+from edged.events.outbox import Outbox
 from edged.gallery.store import make_gallery
-from edged.recording.file import RecordingFile
+from edged.service.lifecycle import Lifecycle, forget_recorded
+from edged.service.people_orders import told_profile
+from edged.vault.identity import Identity
 from edged.vault.keys import create_key_file, load_key
 
 if TYPE_CHECKING:
@@ -33,9 +37,12 @@ def add(command: argparse.ArgumentParser) -> None:
         action = actions.add_parser(name, help=text)
         if name == "remove":
             action.add_argument("person_id", type=person_id)
+        if name == "list":
+            gallery_person.add_expiring(action)
         add_config(action, required=True)
         add_json(action)
         action.set_defaults(run=run)
+    gallery_person.add(actions)
     gallery_revert.add(
         actions.add_parser("revert", help="drop what templates learnt by themselves")
     )
@@ -73,12 +80,21 @@ def init(args: argparse.Namespace, output: Output) -> int:
 
 
 def show(args: argparse.Namespace, output: Output) -> int:
-    """Who is enrolled, with how many templates of which model."""
-    with opened(load(args.config)) as gallery:
-        people = gallery.people()
+    """Who is enrolled, with how many templates of which model, and until when."""
+    config = load(args.config)
+    with opened(config) as gallery:
+        everybody = gallery.people()
         revision = gallery.revision
+    now_s, days = time.time(), config.gallery.retention_days
+    people = gallery_person.expiring(everybody, args.expiring, now_s)
     listed = [
-        {"person_id": p.id, "name": p.name, "created": p.created, "templates": dict(p.templates)}
+        {
+            "person_id": p.id,
+            "name": p.name,
+            "created": p.created,
+            "templates": dict(p.templates),
+            **told_profile(p.profile, days, now_s),
+        }
         for p in people
     ]
     output.result(
@@ -86,10 +102,11 @@ def show(args: argparse.Namespace, output: Output) -> int:
         [
             *(
                 f"{p.id:<24} {sum(p.templates.values()):>3} templates  since {p.created}"
-                + (f"  {p.name}" if p.name else "")
+                f"  {gallery_person.standing(p, now_s)}" + (f"  {p.name}" if p.name else "")
                 for p in people
             ),
-            f"{len(people)} people, revision {revision}",
+            f"{len(everybody)} people, revision {revision}"
+            + ("" if args.expiring is None else f"; {len(people)} of them are listed"),
         ],
     )
     return 0
@@ -101,27 +118,32 @@ def remove(args: argparse.Namespace, output: Output) -> int:
     What was recorded of them goes first: while it cannot, they stay listed and can be removed.
     """
     config = load(args.config)
-    visits = _forget(config, args.person_id)
+    key = load_key(config.key)
+    visits = forget_recorded(config, key, args.person_id)
     with opened(config) as gallery:
-        if not gallery.remove(args.person_id):
-            raise GalleryError(
-                f"nobody is enrolled as {args.person_id!r}; see `edged gallery list`"
-            )
-    visits += _forget(config, args.person_id)  # which a running terminal wrote meanwhile
+        outbox = Outbox(config.events.path, key, config.events.capacity)
+        lifecycle = Lifecycle(config, key, gallery, outbox, Identity(key))
+        erased = gallery.remove(args.person_id)
+        if erased is None:
+            raise gallery_person.nobody(args.person_id)
+        receipt = lifecycle.receipt(erased)
+        problems = _tell(lifecycle, outbox)
+    visits += forget_recorded(config, key, args.person_id)  # written by a terminal meanwhile
     lines = [f"removed {args.person_id}"]
     if visits and config.recording is not None:
         lines.append(f"and {visits} recorded visits of theirs from {config.recording.path}")
-    output.result({"removed": args.person_id, "recorded_visits": visits}, lines)
+    lines += [f"not told yet: {problem}; the terminal will do it" for problem in problems]
+    told = {"removed": args.person_id, "recorded_visits": visits, "receipt": receipt}
+    output.result({**told, "problems": problems}, [*lines, f"receipt {receipt}"])
     return 0
 
 
-def _forget(config: Config, person_id: str) -> int:
-    """Remove a person from the recording that the configuration names, if there is one."""
-    if config.recording is None or not config.recording.path.exists():
-        return 0
-    file = RecordingFile(config.recording.path, load_key(config.key))
+def _tell(lifecycle: Lifecycle, outbox: Outbox) -> list[str]:
+    """Put the event into the terminal's outbox; what is in the way is for the terminal."""
     try:
-        file.open(make=False)
-        return file.forget(person_id)
+        outbox.open()
+        return lifecycle.finish()
+    except StorageError as fault:
+        return [str(fault)]
     finally:
-        file.close()
+        outbox.close()

@@ -180,6 +180,20 @@ class RecordingFile:
             connection.execute("DELETE FROM people WHERE number = ?", person)
             return int(removed.rowcount)
 
+    def visits_of(self, person_id: str) -> tuple[int, int]:
+        """In how many visits it may have been this person, and in how many they were among the
+        nearest only."""
+        with self._database.snapshot() as connection:
+            found = dict(
+                connection.execute(
+                    "SELECT recognised, count(*) FROM candidates "
+                    "JOIN people ON people.number = candidates.person "
+                    "WHERE people.id = ? GROUP BY recognised",
+                    (person_id,),
+                ).fetchall()
+            )
+        return found.get(1, 0), found.get(0, 0)
+
     def people(self) -> set[str]:
         """Whose rows are here."""
         with self._database.snapshot() as connection:
