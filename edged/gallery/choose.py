@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 ADAPTED = "adapted"
 """The source of a template that followed the person instead of being enrolled."""
 
-MOST_ADAPTED = 2
-
 
 def best_templates(candidates: Sequence[Kept], limit: int) -> list[int]:
     """The places of at most `limit` templates that together describe the person best.
@@ -23,8 +21,8 @@ def best_templates(candidates: Sequence[Kept], limit: int) -> list[int]:
     The clearest one first; then, one after the other, the one whose distance to the nearest that
     is kept, times its own quality, is largest. Equal ones: the newer.
 
-    Of what was adapted since the last enrolment the newest take places that enrolled ones leave,
-    see `adapted_places`; what was adapted before it has had its day.
+    Of what was adapted since the last enrolment the newest one stays, if enrolled ones leave it
+    a place: so it never outweighs them. What was adapted before an enrolment has had its day.
 
     Args:
         candidates: all of one person and model, old and new, the oldest first, in one space.
@@ -36,16 +34,9 @@ def best_templates(candidates: Sequence[Kept], limit: int) -> list[int]:
     adapted = [i for i, one in enumerate(candidates) if one.source == ADAPTED]
     enrolled = [i for i, one in enumerate(candidates) if one.source != ADAPTED]
     if not enrolled:
-        return adapted[-limit:]
+        return adapted[-1:]
     since = [i for i in adapted if i > enrolled[-1]]
-    start = max(0, len(since) - adapted_places(len(enrolled), limit))
-    return sorted([*_diverse(candidates, enrolled, limit), *since[start:]])
-
-
-def adapted_places(enrolled: int, limit: int) -> int:
-    """How many adapted templates a person may have beside so many enrolled ones: never so many
-    that they could outweigh these."""
-    return max(0, min(MOST_ADAPTED, max(1, enrolled - 1), limit - enrolled))
+    return sorted([*_diverse(candidates, enrolled, limit), *since[-1:]][:limit])
 
 
 def _diverse(candidates: Sequence[Kept], places: list[int], limit: int) -> list[int]:

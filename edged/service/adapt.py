@@ -15,7 +15,7 @@ from edged.camera.mailbox import Mailbox
 from edged.decision.policy import fmr_at, similarity_at
 from edged.decision.presentation import Kind
 from edged.errors import GalleryError, StorageError
-from edged.gallery.choose import ADAPTED, adapted_places
+from edged.gallery.choose import ADAPTED
 from edged.gallery.neighbours import keep_lookalikes
 from edged.gallery.sealed import Kept
 
@@ -82,11 +82,12 @@ def beyond_doubt(
 
 
 def followed(kept: Sequence[Kept], seen: Granted, now_s: float, limit: int) -> list[Kept] | None:
-    """A person's templates with one more that was adapted; None: they stay as they are.
+    """A person's templates with one that was adapted, which replaces the one before; None: they
+    stay as they are.
 
-    Every adapted template is held against what was enrolled, never against what was adapted
-    before, and together they weigh less than that. So the person's row never turns by more than
-    half the angle whose cosine is the bar, however often and by whomever it is tried.
+    It is held against what was enrolled, never against what was adapted before, and does not
+    weigh more than that. So the person's row never turns by more than half the angle whose
+    cosine is the bar, however often and by whomever it is tried.
 
     Args:
         kept: what the person has of the model, the oldest first, in the network's space.
@@ -95,15 +96,16 @@ def followed(kept: Sequence[Kept], seen: Granted, now_s: float, limit: int) -> l
     """
     enrolled = [one for one in kept if one.source != ADAPTED]
     adapted = [one for one in kept if one.source == ADAPTED]
-    places = adapted_places(len(enrolled), limit) if enrolled else 0
-    if places < 1 or any(now_s - _unix(one.created) < APART_S for one in adapted):
+    if not 0 < len(enrolled) < limit or any(
+        now_s - _unix(one.created) < APART_S for one in adapted
+    ):
         return None
     total = np.sum([one.embedding for one in enrolled], axis=0, dtype=np.float64)
     length = float(np.linalg.norm(total))
-    if length < places or not float(seen.template @ total) >= seen.bar * length:
+    if length < 1 or not float(seen.template @ total) >= seen.bar * length:
         return None
     new = Kept(seen.template, seen.quality, ADAPTED, _written(now_s))
-    return [*enrolled, *[*adapted, new][-places:]]
+    return [*enrolled, new]
 
 
 def revert(gallery: Gallery, people: Iterable[str]) -> dict[str, int]:
@@ -219,7 +221,7 @@ class Adapter:
         self._journal.record(
             "gallery.adapted",
             person_id=person_id,
-            templates=sum(one.source == ADAPTED for one in templates),
+            templates=len(templates),
             similarity=round(seen.similarity, 4),
             quality=round(seen.quality, 4),
         )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.gallery.choose import ADAPTED, adapted_places, best_templates
+from edged.gallery.choose import ADAPTED, best_templates
 from edged.gallery.sealed import Kept
 from tests.gallery.faces import embeddings
 
@@ -69,15 +69,12 @@ def test_a_new_enrolment_ends_what_was_adapted_before() -> None:
 
 
 @pytest.mark.parametrize(
-    ("enrolled", "limit", "places"),
-    [(1, 5, 1), (2, 5, 1), (3, 5, 2), (4, 5, 1), (5, 5, 0), (6, 5, 0), (10, 20, 2)],
+    ("enrolled", "limit", "places"), [(1, 5, 1), (4, 5, 1), (5, 5, 0), (6, 5, 0), (0, 5, 1)]
 )
-def test_adapted_templates_never_outweigh_enrolled_ones(
-    enrolled: int, limit: int, places: int
-) -> None:
+def test_one_adapted_template_stays_at_most(enrolled: int, limit: int, places: int) -> None:
     sources = ["photo"] * enrolled + [ADAPTED] * 4
     chosen = best_templates(templates([0.5] * len(sources), sources), limit)
-    assert sum(sources[i] == ADAPTED for i in chosen) == places == adapted_places(enrolled, limit)
+    assert sum(sources[i] == ADAPTED for i in chosen) == places
 
 
 QUALITIES = st.lists(st.floats(0, 1), min_size=1, max_size=12)
@@ -94,6 +91,7 @@ def test_no_more_stay_than_may_and_enrolled_ones_before_adapted_ones(
     assert chosen == sorted(set(chosen))
     enrolled = [i for i, source in enumerate(sources) if source != ADAPTED]
     assert sum(i in chosen for i in enrolled) == min(limit, len(enrolled))
+    assert len(chosen) - sum(i in chosen for i in enrolled) <= 1
     if enrolled:
         clearest = max(candidates[i].quality for i in enrolled)
         assert clearest in [candidates[i].quality for i in chosen]

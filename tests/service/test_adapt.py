@@ -15,7 +15,7 @@ from edged.decision.outcome import Kind, Outcome, Phase, Step
 from edged.decision.policy import similarity_at
 from edged.errors import GalleryError
 from edged.events.outbox import Outbox
-from edged.gallery.choose import ADAPTED, MOST_ADAPTED
+from edged.gallery.choose import ADAPTED
 from edged.gallery.people import Enrolment
 from edged.gallery.profile import Consent, Profile
 from edged.gallery.sealed import Kept
@@ -165,7 +165,7 @@ def test_only_one_a_day() -> None:
     first = followed(enrolled(3), seen(template), NOW, 5)
     assert first is not None
     assert followed(first, seen(template), NOW + APART_S - 1, 5) is None
-    assert sources(followed(first, seen(template), NOW + APART_S, 5))[3:] == [ADAPTED] * 2
+    assert followed(first, seen(template), NOW + APART_S, 5) is not None
 
 
 def test_with_a_clock_that_was_set_back_nothing_is_learnt() -> None:
@@ -175,16 +175,14 @@ def test_with_a_clock_that_was_set_back_nothing_is_learnt() -> None:
     assert followed(first, seen(template), NOW - 10 * APART_S, 5) is None
 
 
-def test_the_newest_replace_the_oldest_adapted_ones() -> None:
+def test_the_newest_replaces_the_one_before() -> None:
     templates = enrolled(3)
     new = [near(FACE, 0.9, seed=20 + day) for day in range(4)]
     for day, template in enumerate(new):
         after = followed(templates, seen(template), NOW + day * APART_S, 5)
         assert after is not None
         templates = after
-    assert [one.embedding.tobytes() for one in templates[3:]] == [
-        one.tobytes() for one in new[-MOST_ADAPTED:]
-    ]
+    assert [one.embedding.tobytes() for one in templates[3:]] == [new[-1].tobytes()]
 
 
 @pytest.mark.parametrize("number", [0, 5, 6])
@@ -205,7 +203,7 @@ def test_what_is_near_to_adapted_ones_only_is_not_taken() -> None:
 
 
 def test_enrolled_templates_that_hardly_agree_teach_nothing() -> None:
-    assert followed([kept(FACE), kept(near(FACE, -0.9)), kept(FACE)], seen(FACE), NOW, 5) is None
+    assert followed([kept(FACE), kept(near(FACE, -0.9))], seen(FACE, 0.1), NOW, 5) is None
 
 
 @given(
@@ -229,7 +227,7 @@ def test_no_impostor_turns_a_row_by_more_than_half_the_angle_of_the_bar(
         templates = after or templates
     turned = acos(min(1.0, float(row_of(templates).astype(np.float64) @ start)))
     assert turned <= acos(bar) / 2 + 1e-3
-    assert sum(one.source == ADAPTED for one in templates) <= MOST_ADAPTED
+    assert sum(one.source == ADAPTED for one in templates) <= 1
 
 
 @given(st.floats(0.0, 0.74), st.integers(1, 60))
@@ -313,7 +311,7 @@ def test_a_grant_is_followed_off_the_vision_thread_and_told_without_the_template
     one.step(evidence(template=near(FACE, 0.95, seed=9)), grant())
     until(lambda: told(outbox), 20)
     assert told(outbox) == [
-        {"person_id": "alice", "templates": 1, "similarity": 0.95, "quality": 0.95}
+        {"person_id": "alice", "templates": 4, "similarity": 0.95, "quality": 0.95}
     ]
     assert sources(gallery.kept("alice", MODEL)) == ["terminal"] * 3 + [ADAPTED]
     row = gallery.index(MODEL, SIZE).row("alice")
@@ -395,7 +393,7 @@ def test_reverting_gives_back_the_enrolled_row(
     one = adapter(clock=lambda: next(clock))
     assert one.learn(seen(near(FACE, 0.95)))
     assert one.learn(seen(near(FACE, 0.9, seed=8)))
-    assert revert(gallery, ["alice", "bob"]) == {"alice": 2}
+    assert revert(gallery, ["alice", "bob"]) == {"alice": 1}
     after = index.row("alice")
     assert before is not None
     assert after is not None
