@@ -93,7 +93,7 @@ SCHEMA = (
     CREATE INDEX erased_by_revision ON erased (revision);
     """,
 )
-_RECORD, _TEMPLATE, _FUSED = "record", "template", "fused row"
+_RECORD, _TEMPLATE, FUSED = "record", "template", "fused row"
 _MANY = 500
 
 
@@ -350,7 +350,7 @@ class Book:
             content = row.astype("<f4", copy=False).tobytes() + who.encode()
             self.connection.execute(
                 "INSERT INTO fused (person, model, sealed) VALUES (?, ?, ?)",
-                (*place, seal(entry.key, entry.number, _FUSED, content)),
+                (*place, seal(entry.key, entry.number, FUSED, content)),
             )
 
     def rows(
@@ -385,7 +385,7 @@ class Book:
             key = keys.get(number)
             if key is None:  # erased by another process this moment
                 continue
-            content = unseal(key, number, _FUSED, sealed)
+            content = unseal(key, number, FUSED, sealed)
             owners.append(number)
             vectors.append(content[:end])
             ids.append(content[end:].decode())

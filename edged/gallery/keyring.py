@@ -84,6 +84,19 @@ class Keyring:
         """Close the file; safe twice."""
         self._database.close()
 
+    def integrity(self) -> list[str]:
+        """What is wrong with the file; see `Database.integrity`."""
+        return self._database.integrity()
+
+    def orphans(self, generation: int, known: Collection[int]) -> set[int]:
+        """Numbers of keys that no person has, though nobody can be just adding them."""
+        old = time.time() - _ORPHAN_S
+        with self._database.snapshot() as connection:
+            rows = connection.execute(
+                "SELECT person FROM keys WHERE generation = ? AND made < ?", (generation, old)
+            ).fetchall()
+        return {number for (number,) in rows} - set(known)
+
     def generations(self) -> list[Generation]:
         """The newest first."""
         with self._database.snapshot() as connection:
@@ -187,12 +200,7 @@ class Keyring:
     def destroy_orphans(self, generation: int, known: Collection[int]) -> None:
         """Destroy keys that no person has, left by a power cut; a young one may belong to
         somebody whom another process is just adding."""
-        old = time.time() - _ORPHAN_S
-        with self._database.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT person FROM keys WHERE generation = ? AND made < ?", (generation, old)
-            ).fetchall()
-        if orphans := {number for (number,) in rows} - set(known):
+        if orphans := self.orphans(generation, known):
             self.destroy(orphans)
 
 

@@ -32,6 +32,7 @@ from edged.gallery.people import Enrolment, Erasure, Person, Stored, check_id
 from edged.gallery.profile import Erased, Profile
 from edged.gallery.sealed import Kept
 from edged.gallery.search import Index
+from edged.gallery.verify import examine
 from edged.vault.database import Database
 from edged.vault.secret import derive
 
@@ -808,6 +809,22 @@ class Gallery:
         """Of these people's keys, those that are not destroyed."""
         self._opened()
         return self._keyring.keys(numbers)
+
+    def verify(self) -> list[str]:
+        """What is wrong with the gallery, one line each; nothing is changed."""
+        with self._lock:
+            found = [f"{self.path}: {text}" for text in self._opened().integrity()]
+            found += [f"{self.keys_path}: {text}" for text in self._keyring.integrity()]
+            if found:  # what is in damaged pages need not be looked at
+                return found
+            assert self._generation is not None  # noqa: S101  # a database is open
+            with self._read() as book:
+                found = examine(book)
+                rows = book.connection.execute("SELECT number FROM people").fetchall()
+            orphans = self._keyring.orphans(self._generation.number, [n for (n,) in rows])
+        if orphans:
+            found.append(f"{len(orphans)} keys of nobody")
+        return found
 
     @property
     def lineage(self) -> str:

@@ -70,7 +70,7 @@ class Database:
             try:
                 if not self._exists():
                     self._create()
-                self._check_key()
+                self.check_key()
                 self._connection = self._connect(self.path)
             except OSError as fault:
                 raise StorageError(
@@ -109,6 +109,24 @@ class Database:
             except _error() as fault:
                 raise translate(fault, self.path) from fault
 
+    def integrity(self) -> list[str]:
+        """What is wrong with the file, every page of it read: as SQLCipher and SQLite put it.
+
+        What cannot even be read is told the same way.
+        """
+        found: list[str] = []
+        with self._lock:
+            connection = self._opened()
+            for pragma in ("cipher_integrity_check", "integrity_check", "foreign_key_check"):
+                try:
+                    rows = connection.execute(f"PRAGMA {pragma}").fetchall()
+                except _error() as fault:
+                    found.append(f"{pragma}: {fault}")
+                    continue
+                told = [" ".join(str(value) for value in row) for row in rows]
+                found += [f"{pragma}: {text}" for text in told if text != "ok"]
+        return found
+
     @property
     def data_version(self) -> int:
         """A number that changes when another connection changed the file; costs microseconds."""
@@ -117,6 +135,44 @@ class Database:
                 return int(self._opened().execute("PRAGMA data_version").fetchone()[0])
             except _error() as fault:
                 raise translate(fault, self.path) from fault
+
+    @contextmanager
+    def copied(self, draft: Path, key: Secret) -> Iterator[None]:
+        """For a block: all that is in the file also in `draft`, under another derived key; nobody
+        else gets at the file meanwhile. The file must not be open here.
+
+        Raises:
+            DiskFull, StorageError: also where somebody has the file open.
+        """
+        connection = self._bare(self.path, "rw")
+        try:
+            # kept until it is closed; and no WAL then, which closing would take away by its name
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA journal_mode = DELETE")
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
+            version = _version(connection)
+            connection.execute(
+                "ATTACH DATABASE ? AS copy KEY ?", (str(draft), f"x'{key.reveal().hex()}'")
+            )
+            for pragma in self._pages():
+                connection.execute(f"PRAGMA copy.{pragma}")
+            connection.execute("SELECT sqlcipher_export('copy')").fetchall()
+            connection.execute(f"PRAGMA copy.user_version = {version}")
+            connection.execute("DETACH DATABASE copy")
+            yield
+        except _error() as fault:
+            raise translate(fault, self.path) from fault
+        finally:
+            connection.close()
+
+    def _pages(self) -> list[str]:
+        if self._layout == Layout():
+            return []
+        return [
+            f"cipher_page_size = {self._layout.page_bytes}",
+            f"cipher_hmac_algorithm = HMAC_{self._layout.mac.upper()}",
+        ]
 
     @contextmanager
     def _within(self, begin: str) -> Iterator[Connection]:
@@ -158,8 +214,12 @@ class Database:
         except FileExistsError:
             return  # another process was faster; its file is as good
 
-    def _check_key(self) -> None:
-        """Read the first page through a connection that cannot write.
+    def check_key(self) -> None:
+        """Read the first page through a connection that cannot write; the file need not be open.
+
+        Raises:
+            WrongKey: the key does not open the file.
+            StorageError: damaged, or not accessible.
 
         A connection that can write would, on closing, move the WAL into the file although it
         has the wrong key.
@@ -197,9 +257,8 @@ class Database:
         # makes writing four times slower; key material SQLCipher locks and wipes in any case
         connection.set_key(b"x'" + self._key.reveal().hex().encode() + b"'")
         connection.execute("PRAGMA cipher_compatibility = 4")
-        if self._layout != Layout():
-            connection.execute(f"PRAGMA cipher_page_size = {self._layout.page_bytes}")
-            connection.execute(f"PRAGMA cipher_hmac_algorithm = HMAC_{self._layout.mac.upper()}")
+        for pragma in self._pages():
+            connection.execute(f"PRAGMA {pragma}")
         return connection
 
     def _connect(self, path: Path) -> Connection:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from edged.errors import DiskFull, StorageError, WrongKey
+from edged.vault.note import halfway
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,9 +71,9 @@ def unreadable(path: Path, key: Secret, layout: Layout) -> StorageError:
         )
     if _any_page_authentic(path, size // layout.page_bytes, key, layout):
         return StorageError(f"{path}: its first page is damaged; restore it from a backup")
+    otherwise = "give the key it was made with, or restore the file from a backup"
     return WrongKey(
-        f"{path}: the key does not open it; it was left as it is; "
-        "give the key it was made with, or restore the file from a backup"
+        f"{path}: the key does not open it; it was left as it is; {halfway(path, key) or otherwise}"
     )
 
 

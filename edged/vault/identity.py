@@ -117,9 +117,7 @@ def read_signed(token: str, public_pem: str, typ: str = "JOSE") -> dict[str, Any
     """
     import jwt
 
-    key = _public(public_pem)
-    if not isinstance(key, Ed25519PublicKey):
-        raise KeyUnavailable("not an Ed25519 public key in PEM form")
+    key = _signing_key(public_pem)
     try:
         found = jwt.PyJWS().decode_complete(token, key, algorithms=["EdDSA"])
         payload = json.loads(found["payload"])
@@ -140,6 +138,22 @@ def key_id(key: X25519PublicKey | Ed25519PublicKey) -> str:
     curve = "X25519" if isinstance(key, X25519PublicKey) else "Ed25519"
     members = f'{{"crv":"{curve}","kty":"OKP","x":"{_base64url(key.public_bytes_raw())}"}}'
     return _base64url(hashlib.sha256(members.encode()).digest())[:_ID_LENGTH]
+
+
+def signing_id(public_pem: str) -> str:
+    """The id of a signing key in PEM form, as `Identity.signing_id`.
+
+    Raises:
+        KeyUnavailable: it is no Ed25519 public key.
+    """
+    return key_id(_signing_key(public_pem))
+
+
+def _signing_key(public_pem: str) -> Ed25519PublicKey:
+    key = _public(public_pem)
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeyUnavailable("not an Ed25519 public key in PEM form")
+    return key
 
 
 def _public(text: str) -> object:
