@@ -6,14 +6,12 @@ Without threads and without a clock of its own: whoever uses it brings messages 
 from __future__ import annotations
 
 import logging
-import random
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import GalleryError
-from edged.gallery.people import Stored
+from edged.sync.asking import Asking
+from edged.sync.changes import runs, stored
 from edged.sync.entries import BadEntry, read_entries
-from edged.sync.offers import FROM_SITE
 from edged.sync.progress import (
     FACT,
     Progress,
@@ -46,16 +44,13 @@ from edged.sync.wire import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from edged.gallery.people import Stored
     from edged.gallery.profile import Erased
-    from edged.gallery.sealed import Kept
     from edged.sync.entries import Entry
     from edged.sync.offers import Offers
     from edged.vault.identity import Identity
 
 _log = logging.getLogger(__name__)
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 2.0, 300.0
-_REFUSED_DELAY_S = 30.0
-_TOLD_AGAIN_S = 5.0
 
 
 class Store(Protocol):
@@ -85,8 +80,7 @@ class Follower:
         send: publishes on ``sync/<kind>``; whether it is on its way.
         offers: who is to be offered to the site; None: nobody.
         on_erased: told whom the site had erased.
-        settle_s: how long a retained head has to arrive on a new connection before it is asked
-            for; many terminals may come back at once, so each takes a part of it by chance.
+        settle_s: see `Asking`.
     """
 
     def __init__(
@@ -108,16 +102,12 @@ class Follower:
         self._send = send
         self._offers = offers
         self._on_erased = on_erased
-        self._settle_s = settle_s
         self._progress = Progress()
         self._head: Head | None = None
         self._heard = False  # a head, on this connection
         self._key: tuple[str, bytes] | None = None  # of the snapshot that is being taken
         self._refused: Refused | None = None
-        self._asked: Want | None = None
-        self._ask_s = float("inf")
-        self._delay_s = _FIRST_DELAY_S
-        self._tell_s = 0.0
+        self._asking = Asking(self._say, settle_s)
 
     def open(self) -> None:
         """Read how far the gallery is.
@@ -131,16 +121,15 @@ class Follower:
 
     def connected(self, now_s: float) -> None:
         """There is a new connection to the broker, and whatever was asked is forgotten."""
-        self._heard, self._asked = False, None
-        self._delay_s = _FIRST_DELAY_S
-        share = random.SystemRandom().uniform(0.25, 1)
-        self._ask_s = now_s + self._settle_s * share
+        self._heard = False
+        self._asking.connected(now_s)
         if self._offers is not None:
             self._offers.hurry()
 
     def disconnected(self) -> None:
         """Nothing can be asked until there is a connection."""
-        self._heard, self._asked, self._ask_s = False, None, float("inf")
+        self._heard = False
+        self._asking.disconnected()
 
     def enrolled(self, person_id: str) -> None:
         """Somebody was enrolled at this terminal.
@@ -172,7 +161,7 @@ class Follower:
         offers_s = float("inf")
         if self._offers is not None and self._heard and self._progress.epoch is not None:
             offers_s = self._offers.due_s()
-        return min(self._ask_s, offers_s)
+        return min(self._asking.due_s, offers_s)
 
     def tick(self, now_s: float) -> None:
         """Ask again where the site has been silent, each time after twice as long.
@@ -180,8 +169,7 @@ class Follower:
         Raises:
             StorageError: who is to be offered cannot be read.
         """
-        if now_s >= self._ask_s:
-            self._asked = None
+        if self._asking.overdue(now_s):
             self._ask(now_s)
         if self._offers is None or not self._heard or now_s < self._offers.due_s():
             return
@@ -222,7 +210,7 @@ class Follower:
         if head.aud != self._audience:
             raise Unreadable("a head for another terminal")
         if not supersedes(head, self._head, self._progress):
-            self._tell(now_s)
+            self._asking.tell(now_s)
             raise Unreadable("an older head than is known")
         before, self._head = self._head, head
         first, self._heard = not self._heard, True
@@ -234,7 +222,7 @@ class Follower:
             self._rest(now_s, first=first)
         else:
             if before != head:
-                self._delay_s = _FIRST_DELAY_S
+                self._asking.moved()
             self._ask(now_s)
 
     # the log
@@ -250,17 +238,17 @@ class Follower:
         want = wanted(head, self._progress)
         progress = adopt(head, self._progress)
         if batch.end <= progress.held:
-            self._tell(now_s)
+            self._asking.tell(now_s)
             return
         if want is None or want.what != "log" or batch.start > progress.held:
-            self._tell(now_s)  # what is asked for stays asked for
+            self._asking.tell(now_s)  # what is asked for stays asked for
             raise Unreadable("a batch that leaves a gap")
         if digest(sealed) != batch.digest:
             raise Unreadable("a batch with another content than was signed")
         try:
             entries = self._open_batch(batch, sealed)
             new = [entry for entry in entries if entry.revision > progress.held]
-            for run in _runs(new):
+            for run in runs(new):
                 self._apply(run, progress.model_copy(update={"held": run[-1].revision}))
         except BadEntry as fault:
             self._refuse(fault.revision or batch.start + 1, fault.reason, now_s)
@@ -364,21 +352,15 @@ class Follower:
             want = wanted(head, self._progress)
         if want is None:
             self._rest(now_s, first=True)
-        elif want != self._asked:
-            self._pull(want, now_s)
+        else:
+            self._asking.ask(want, now_s)
 
     def _prefetch(self, number: int, now_s: float) -> None:
         """Ask for the chunk after the one at hand, which then travels while that is written."""
         head = self._head
         if head is not None and head.snapshot and number < len(head.snapshot.digests):
-            self._delay_s = _FIRST_DELAY_S
-            self._pull(Want("chunk", number), now_s)
-
-    def _pull(self, want: Want, now_s: float) -> None:
-        self._asked = want
-        self._ask_s = now_s + self._delay_s
-        self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
-        self._say(want)
+            self._asking.moved()
+            self._asking.ask(Want("chunk", number), now_s)
 
     def _say(self, want: Want | None) -> None:
         head, progress = self._head, self._progress
@@ -399,21 +381,11 @@ class Follower:
         """The log is held up to its end: say so once, then be quiet."""
         if self._head is not None:
             self._progress = adopt(self._head, self._progress)
-        if first or self._asked is not None:
-            self._say(None)
-        self._asked, self._ask_s, self._tell_s = None, float("inf"), now_s + _TOLD_AGAIN_S
-        self._delay_s = _FIRST_DELAY_S
-
-    def _tell(self, now_s: float) -> None:
-        """Say again what is held and wanted, not too often: whoever sent what does not fit may
-        not know."""
-        if now_s >= self._tell_s:
-            self._tell_s = now_s + _TOLD_AGAIN_S
-            self._say(self._asked)
+        self._asking.rest(now_s, first=first)
 
     def _moved(self, now_s: float) -> None:
         self._refused = None
-        self._delay_s = _FIRST_DELAY_S
+        self._asking.moved()
         self._ask(now_s)
 
     def _took(self, progress: Progress, entries: Sequence[Entry], erased: list[Erased]) -> None:
@@ -429,11 +401,7 @@ class Follower:
         if refused != self._refused:
             _log.error("the site's revision %d is refused: %s", revision, reason)
         self._refused = refused
-        self._asked = None
-        self._say(None)
-        self._delay_s = max(self._delay_s, _REFUSED_DELAY_S)
-        self._ask_s = now_s + self._delay_s
-        self._delay_s = min(2 * self._delay_s, _LONGEST_DELAY_S)
+        self._asking.refuse(now_s)
 
     def _believed(self, line: bytes) -> Mapping[str, Any]:
         claims = self._verify(line)
@@ -442,39 +410,10 @@ class Follower:
         return claims
 
 
-def stored(entry: Entry, epoch: int) -> Stored:
-    """An entry as the gallery takes it."""
-    templates = {
-        model: [_from_site(one) for one in some] for model, some in (entry.templates or {}).items()
-    }
-    created = min(one.created for some in templates.values() for one in some)
-    at = origin(epoch, entry.revision)
-    return Stored(entry.person_id, entry.profile, templates, created, at)
-
-
 def marker(head: Head) -> str:
     """What everybody bears whom the head's snapshot names."""
     assert head.snapshot is not None  # noqa: S101  # asked only where there is one
     return f"{head.epoch}/{head.snapshot.id}"
-
-
-def _from_site(one: Kept) -> Kept:
-    return replace(one, source=FROM_SITE + one.source)
-
-
-def _runs(entries: Sequence[Entry]) -> list[list[Entry]]:
-    """Entries in as few transactions as keep every removal: who comes back after one gets a key
-    of their own."""
-    runs: list[list[Entry]] = []
-    removed: set[str] = set()
-    for entry in entries:
-        if not runs or (entry.person_id in removed and not entry.removes):
-            runs.append([])
-            removed.clear()
-        runs[-1].append(entry)
-        if entry.removes:
-            removed.add(entry.person_id)
-    return runs
 
 
 def _past_the_end(want: Want, head: Head) -> bool:
