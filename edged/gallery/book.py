@@ -29,12 +29,14 @@ from edged.gallery.sealed import (
 from edged.gallery.vectors import agreement, fused
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from edged.gallery.keyring import Generation, Keyring
     from edged.gallery.rotation import Turn
     from edged.types import Floats
     from edged.vault.database import Connection
+
+    Rows = tuple[list[int], list[str], Floats]
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +97,7 @@ SCHEMA = (
 )
 _RECORD, _TEMPLATE, FUSED = "record", "template", "fused row"
 _MANY = 500
+_ROWS_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,52 +356,37 @@ class Book:
                 (*place, seal(entry.key, entry.number, FUSED, content)),
             )
 
-    def rows(
-        self, model: int, size: int, now_s: float, numbers: Collection[int] | None = None
-    ) -> tuple[list[int], list[str], Floats]:
-        """Of everybody in force at a moment, or some of them: number, id, fused row (n, d)."""
-        if numbers is None:
-            keys = self._keyring.all(self._generation.number)
-            absent = self._absent(now_s)
-            # in the order of the file: by an index each row would be looked up on its own
-            cursor = self.connection.execute(
-                "SELECT person, sealed FROM fused NOT INDEXED WHERE model = ?", (model,)
-            )
-            found = ((n, sealed) for n, sealed in cursor if n not in absent)
-        else:
-            keys = self._keyring.keys(numbers)
-            absent = self._absent(now_s)
-            found = (
-                row
-                for number in numbers
-                if number not in absent
-                for row in self.connection.execute(
-                    "SELECT person, sealed FROM fused WHERE person = ? AND model = ?",
-                    (number, model),
-                ).fetchall()
-            )
-        owners: list[int] = []
-        ids: list[str] = []
-        vectors: list[bytes] = []
-        end = 4 * size
-        for number, sealed in found:
-            key = keys.get(number)
-            if key is None:  # erased by another process this moment
-                continue
-            content = unseal(key, number, FUSED, sealed)
-            owners.append(number)
-            vectors.append(content[:end])
-            ids.append(content[end:].decode())
-        return owners, ids, np.frombuffer(b"".join(vectors), "<f4").reshape(len(owners), size)
-
-    def _absent(self, now_s: float) -> set[int]:
-        """Who is not in force."""
-        rows = self.connection.execute(
-            "SELECT number FROM people WHERE begins > ? UNION "
-            "SELECT number FROM people WHERE ends <= ?",
-            (now_s, now_s),
+    def rows(self, model: int, size: int, now_s: float) -> Iterator[Rows]:
+        """Of everybody in force: number, id and fused row (n, size), some at a time."""
+        keys = self._keyring.all(self._generation.number)
+        bounds = self.connection.execute(
+            "SELECT number, begins, ends FROM people WHERE begins IS NOT NULL OR ends IS NOT NULL"
         )
-        return {number for (number,) in rows}
+        absent = {
+            number
+            for number, begins, ends in bounds
+            if (begins is not None and begins > now_s) or (ends is not None and ends <= now_s)
+        }
+        # in the order of the file: by an index each row would be looked up on its own
+        cursor = self.connection.execute(
+            "SELECT person, sealed FROM fused NOT INDEXED WHERE model = ?", (model,)
+        )
+        while some := cursor.fetchmany(_ROWS_AT_ONCE):
+            yield _opened([row for row in some if row[0] not in absent], keys, size)
+
+    def rows_of(self, numbers: Collection[int], model: int, size: int, now_s: float) -> Rows:
+        """The same of some people."""
+        some = [
+            row
+            for number in numbers
+            for row in self.connection.execute(
+                "SELECT person, sealed FROM fused JOIN people ON person = people.number "
+                "WHERE person = ? AND model = ? AND (begins IS NULL OR begins <= ?) "
+                "AND (ends IS NULL OR ends > ?)",
+                (number, model, now_s, now_s),
+            ).fetchall()
+        ]
+        return _opened(some, self._keyring.keys(numbers), size)
 
     def changed(self, since: int) -> tuple[list[int], list[int]]:
         """Numbers of who changed after a revision, and of who was erased."""
@@ -451,6 +439,16 @@ class Book:
 
     def _one(self, statement: str, *parameters: Any) -> Any:
         return self.connection.execute(statement, parameters).fetchone()[0]
+
+
+def _opened(sealed: list[tuple[int, bytes]], keys: Mapping[int, bytes], size: int) -> Rows:
+    """Fused rows, unsealed; without those whose key another process destroyed this moment."""
+    end = 4 * size
+    owners = [number for number, _ in sealed if number in keys]
+    contents = [unseal(keys[n], n, FUSED, content) for n, content in sealed if n in keys]
+    matrix = np.frombuffer(b"".join([content[:end] for content in contents]), "<f4")
+    ids = [content[end:].decode() for content in contents]
+    return owners, ids, matrix.reshape(len(owners), size)
 
 
 def read_record(entry: Entry, sealed: bytes) -> Record:

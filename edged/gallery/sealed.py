@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from edged.errors import StorageError
 
@@ -37,8 +39,6 @@ class Kept:
 
 def seal(key: bytes, number: int, what: str, content: bytes) -> bytes:
     """AES-256-GCM (SP 800-38D): nonce, ciphertext, tag; bound to its person and its kind."""
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     nonce = os.urandom(_NONCE_BYTES)
     return nonce + AESGCM(key).encrypt(nonce, content, _bound(number, what))
 
@@ -49,9 +49,6 @@ def unseal(key: bytes, number: int, what: str, sealed: bytes) -> bytes:
     Raises:
         StorageError: it was altered, moved, or sealed with another key.
     """
-    from cryptography.exceptions import InvalidTag
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
     try:
         return AESGCM(key).decrypt(
             sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _bound(number, what)

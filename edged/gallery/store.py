@@ -89,7 +89,7 @@ class Gallery:
         self._revisions: dict[str, int] = {}  # of the file, that an index holds at least
         self._ids: dict[int, str] = {}  # of everybody in an index
         self._seen = 0
-        self._due_s: tuple[int, float] | None = None  # at a revision: when the first one is due
+        self._due_s: float | None = None  # when the first one is due; None: to be looked up
         self._force_s = (0.0, float("inf"))  # while the clock is in here, who is in force stays
 
     def open(self) -> None:
@@ -311,12 +311,11 @@ class Gallery:
         return erased
 
     def _next_due(self) -> float:
-        """When the first one's time of keeping is over; looked up once a revision."""
-        with self._read() as book:
-            revision = book.revision
-            if self._due_s is None or self._due_s[0] != revision:
-                self._due_s = revision, book.next_due(self._retention_days)
-            return self._due_s[1]
+        """When the first one's time of keeping is over; looked up after a change only."""
+        if self._due_s is None:
+            with self._lock, self._read() as book:
+                self._due_s = book.next_due(self._retention_days)
+        return self._due_s
 
     def erasures(self, limit: int = _MOST_AT_ONCE) -> list[Erasure]:
         """Of whom it is not yet settled that they were erased, the first one first.
@@ -575,16 +574,16 @@ class Gallery:
     def _load(self, book: Book, index: Index, now_s: float) -> None:
         number = book.model(index.model)
         if number is not None:
-            owners, ids, matrix = book.rows(number, index.size, now_s)
-            index.put_many(ids, matrix)
-            self._ids.update(zip(owners, ids, strict=True))
+            for owners, ids, matrix in book.rows(number, index.size, now_s):
+                index.put_many(ids, matrix)
+                self._ids.update(zip(owners, ids, strict=True))
 
     def _reload(self, book: Book, index: Index, numbers: Collection[int], now_s: float) -> None:
         """Take over some people's rows; who has none, or is not in force, is forgotten."""
         model = book.model(index.model)
         if model is None or not numbers:
             return
-        owners, ids, matrix = book.rows(model, index.size, now_s, numbers)
+        owners, ids, matrix = book.rows_of(numbers, model, index.size, now_s)
         index.put_many(ids, matrix)
         self._ids.update(zip(owners, ids, strict=True))
         gone = set(numbers) - set(owners)
