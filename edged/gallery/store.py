@@ -312,10 +312,11 @@ class Gallery:
 
     def _next_due(self) -> float:
         """When the first one's time of keeping is over; looked up after a change only."""
-        if self._due_s is None:
+        due_s = self._due_s
+        if due_s is None:
             with self._lock, self._read() as book:
-                self._due_s = book.next_due(self._retention_days)
-        return self._due_s
+                due_s = self._due_s = book.next_due(self._retention_days)
+        return due_s
 
     def erasures(self, limit: int = _MOST_AT_ONCE) -> list[Erasure]:
         """Of whom it is not yet settled that they were erased, the first one first.
@@ -513,6 +514,7 @@ class Gallery:
                 return
             # read first: what comes in after it makes `changed` true once more
             seen = self._opened().data_version
+            self._due_s = None
             self._follow()
             self._seen = seen
 
@@ -560,8 +562,9 @@ class Gallery:
                     self._load(book, index, now_s)
                 elif since != revision:
                     changed, gone = book.changed(since)
-                    self._reload(book, index, changed, now_s)
+                    # first of all: somebody may be back under the id by another number
                     index.remove([self._ids[n] for n in gone if n in self._ids])
+                    self._reload(book, index, changed, now_s)
                 self._revisions[index.model] = revision
             pairs = book.connection.execute(
                 "SELECT a FROM lookalikes UNION SELECT b FROM lookalikes"
@@ -849,6 +852,7 @@ class Gallery:
             index.remove(index.ids())
         self._revisions.clear()
         self._ids.clear()
+        self._due_s = None
         if self._database is not None:
             self._database.close()
         self._keyring.close()
@@ -893,6 +897,8 @@ class Gallery:
             if made:
                 self._keyring.destroy(made)
             raise
+        finally:
+            self._due_s = None
 
 
 def _kept(one: Enrolment, created: str) -> Kept:
