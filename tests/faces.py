@@ -2,13 +2,38 @@
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from edged.demo import scenes
+
 if TYPE_CHECKING:
     from edged.types import Image
+
+
+PORTRAIT = Path(scenes.__file__).parent / "astronaut.jpg"
+
+
+@cache
+def faces() -> dict[str, bytes]:
+    """JPEG bytes: views of one person, and of two who do not exist."""
+    portrait = cv2.imread(str(PORTRAIT))
+    bob, cy = somebody_else(portrait), somebody_else(portrait, pinched=True)
+    drawn = {
+        "ann": portrait,
+        "ann2": cv2.flip(portrait, 1),
+        "ann3": cv2.convertScaleAbs(portrait, alpha=0.7),
+        "bob": bob,
+        "bob2": cv2.flip(bob, 1),
+        "cy": cy,
+        "blurred": cv2.GaussianBlur(portrait, (0, 0), 4),
+        "wall": np.full((300, 300, 3), 128, np.uint8),
+    }
+    return {name: cv2.imencode(".jpg", image)[1].tobytes() for name, image in drawn.items()}
 
 
 def somebody_else(portrait: Image, *, pinched: bool = False) -> Image:
