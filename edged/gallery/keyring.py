@@ -72,6 +72,7 @@ class Keyring:
     def __init__(self, path: Path, key: Secret, kind: type[Database] = Database) -> None:
         self.path = path
         self._database = kind(path, key, PURPOSE, _SCHEMA)
+        self._quiet: int | None = None  # the file's version that had no notices
 
     def open(self) -> None:
         """Open the file, or make it with a first generation; errors as `Database.open`."""
@@ -176,14 +177,22 @@ class Keyring:
                 "INSERT OR IGNORE INTO destroyed (person, notice) VALUES (?, ?)",
                 (notices or {}).items(),
             )
+            self._quiet = None
         self._database.checkpoint()
 
     def notices(self, limit: int) -> dict[int, tuple[str, bool]]:
-        """What is kept of destroyed keys, and whether it was told: first what was not."""
+        """What is kept of destroyed keys, and whether it was told: first what was not.
+
+        Microseconds while there is nothing.
+        """
+        version = self._database.data_version  # of what others did
+        if version == self._quiet:
+            return {}
         with self._database.snapshot() as connection:
             rows = connection.execute(
                 "SELECT person, notice, told FROM destroyed ORDER BY told, person LIMIT ?", (limit,)
             ).fetchall()
+        self._quiet = None if rows else version
         return {number: (notice, bool(told)) for number, notice, told in rows}
 
     def note_told(self, number: int) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from edged.errors import StorageError
+from edged.errors import EnrolmentRefused, StorageError
 from edged.events.clock import clock_state
 from edged.gallery.receipt import make_receipt
 from edged.recording.file import RecordingFile
@@ -70,7 +71,8 @@ class Lifecycle:
         Raises:
             StorageError: the gallery cannot be read.
         """
-        self._gallery.tick(self._clock(), erase=self._trusted() == "synced")
+        with suppress(EnrolmentRefused):  # wiped this moment, and nobody is left to be erased
+            self._gallery.tick(self._clock(), erase=self._trusted() == "synced")
         if time.monotonic() < self._try_s:
             return
         if problems := self.finish(_LONGEST_S):
