@@ -1,7 +1,8 @@
 """A terminal that takes over a site of 50,000 people: ``python -m bench.sync``.
 
 A site's log, a real Mosquitto and a terminal's whole way in one process, on loopback: how long it
-takes, how much travels, and how long one search is held up meanwhile at most.
+takes, how much travels, and how long a search takes meanwhile, against the same terminal at rest in
+the same run, before and after.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.sync.broker import Door, linked
 from tests.sync.parties import MODEL, Site
 
 AT_ONCE = 1000
+REST_S = 10.0
 
 
 def fill(site: Site, people: int, templates: int, size: int) -> None:
@@ -43,21 +45,32 @@ def fill(site: Site, people: int, templates: int, size: int) -> None:
 
 
 class Searcher(threading.Thread):
-    """Searches ten times a second, as a busy door does; the times in ms."""
+    """Searches ten times a second, as a busy door does."""
 
     def __init__(self, door: Door, size: int) -> None:
         super().__init__(daemon=True)
         self._door = door
         self._probe = np.eye(1, size, dtype=np.float32)[0]
         self.ended = threading.Event()
-        self.took_ms: list[float] = []
+        self._took_ms: list[float] = []
+
+    def times(self) -> list[float]:
+        """What was measured since the last call, in ms."""
+        took, self._took_ms = self._took_ms, []
+        return took
+
+    def rest(self) -> list[float]:
+        """What is measured while nothing else goes on."""
+        self.times()
+        time.sleep(REST_S)
+        return self.times()
 
     def run(self) -> None:
         while not self.ended.wait(0.1):
             began = time.perf_counter()
             self._door.gallery.keep(time.time())
             self._door.index.search(self._probe, 2)
-            self.took_ms.append(1000 * (time.perf_counter() - began))
+            self._took_ms.append(1000 * (time.perf_counter() - began))
 
 
 def measure(
@@ -79,19 +92,21 @@ def measure(
             door = Door(folder / "door-1", "door-1", broker.port, size=size)
             searcher = Searcher(door, size)
             searcher.start()
+            before = searcher.rest()
             began = time.perf_counter()
             with linked(site, broker) as link:
                 while len(door.index) < people or door.site.get("behind") != 0:
                     time.sleep(0.05)
                 took_s = time.perf_counter() - began
                 sent = link.sent_bytes
+                meanwhile = searcher.times()
+            after = searcher.rest()
             searcher.ended.set()
             searcher.join()
             door.close()
         finally:
             site.close()
             broker.kill()
-    took = np.array(searcher.took_ms)
     return {
         "way": "snapshot" if snapshot else "log",
         "people": people,
@@ -101,10 +116,20 @@ def measure(
         "taken over in s": round(took_s, 1),
         "people a second": round(people / took_s),
         "MB": round(sent / 1e6, 1),
+        "search ms, nobody enrolled, at rest": told(before),
+        "search ms, meanwhile": told(meanwhile),
+        "search ms, everybody enrolled, at rest": told(after),
+    }
+
+
+def told(took_ms: list[float]) -> dict[str, float]:
+    took = np.array(took_ms)
+    p50, p99 = np.percentile(took, [50, 99])
+    return {
         "searches": len(took),
-        "search p50 ms": round(float(np.percentile(took, 50)), 2),
-        "search p99 ms": round(float(np.percentile(took, 99)), 2),
-        "search at most ms": round(float(took.max()), 1),
+        "p50": round(float(p50), 2),
+        "p99": round(float(p99), 2),
+        "most": round(float(took.max()), 1),
     }
 
 

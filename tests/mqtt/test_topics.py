@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.mqtt import Topics
-from edged.mqtt.topics import Parsed
+from edged.mqtt.topics import SYNC_IN, SYNC_OUT, Parsed
 
 TOPICS = Topics("site/edged", "hq", "door-1")
 NAMES = st.from_regex(r"[a-z0-9_]{1,10}(\.[a-z0-9_]{1,10}){0,3}", fullmatch=True)
@@ -37,6 +37,13 @@ def test_the_topics_of_the_contract() -> None:
     assert TOPICS.audience == "hq/door-1"
 
 
+def test_the_topics_of_the_sites_log() -> None:
+    for kind in (*SYNC_IN, *SYNC_OUT):
+        assert TOPICS.parse(TOPICS.sync(kind)) == Parsed("sync", kind)
+    assert TOPICS.sync("head") == "site/edged/hq/door-1/sync/head"
+    assert TOPICS.parse(f"{TOPICS.root}/sync/nonsense") is None
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "A", "a..b", "+", "#", "é", "a" * 65, "a\n"])
 def test_a_malformed_name_makes_no_topic(name: str) -> None:
     with pytest.raises(ValueError, match="dotted lower case"):
@@ -65,6 +72,7 @@ def test_a_malformed_name_makes_no_topic(name: str) -> None:
         ("site/edged/hq/door-2/event/access.granted", False),
         ("site/edged/hq/door-2/backlog/access.granted", False),
         ("site/edged/hq/door-2/desired", False),
+        ("site/edged/hq/door-2/sync/head", False),
     ],
 )
 def test_replies_go_below_the_site_and_never_where_a_terminal_speaks(topic: str, may: bool) -> None:
