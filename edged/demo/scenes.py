@@ -23,7 +23,7 @@ _FACE_CENTRE = (224.0, 115.0)  # px in the portrait
 _NOSE = (225.0, 129.0)
 _FACE_WIDTH_PX = 100.0
 _HEAD_PX, _NOSE_PX = 30.0, 36.0  # how far they stand out
-_LOOK_S = 5.0
+_LOOK_S = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,14 @@ class Lobby:
         self._portrait = portrait
         self._mask = _soft_mask(portrait.shape[0], portrait.shape[1])
         self._wall = _wall()
+        self._turns: dict[int, Image] = {}  # the portrait by how far its head is turned, degrees
         self._random = np.random.default_rng(seed)
 
     def draw(self, scene: Scene, t_s: float) -> Image:
         """The scene at a time."""
         frame = self._wall.copy()
         if scene.face_px > 0:
-            portrait = (
-                self._turned(scene.look_deg * _look(t_s)) if scene.look_deg else self._portrait
-            )
+            portrait = self._turned(round(scene.look_deg * _look(t_s)))
             self._put_person(frame, portrait, scene.face_px, t_s)
         if scene.blur_px > 0:
             frame = cv2.GaussianBlur(frame, (0, 0), scene.blur_px)
@@ -90,7 +89,12 @@ class Lobby:
         weight = cv2.warpAffine(self._mask, matrix, size, flags=cv2.INTER_LINEAR)[:, :, None]
         frame += weight * (person.astype(np.float32) - frame)
 
-    def _turned(self, yaw_deg: float) -> Image:
+    def _turned(self, yaw_deg: int) -> Image:
+        if yaw_deg not in self._turns:
+            self._turns[yaw_deg] = self._turn(yaw_deg) if yaw_deg else self._portrait
+        return self._turns[yaw_deg]
+
+    def _turn(self, yaw_deg: float) -> Image:
         """The portrait with its head turned; positive: to the image's right.
 
         The head is an ellipsoid with a nose: what stands out of the picture moves sideways.
@@ -109,7 +113,7 @@ def _look(t_s: float) -> float:
     """Where a head that looks about is turned, -1 to 1: it rests a while on each side and in
     the middle."""
     swing = math.sin(2 * math.pi * t_s / _LOOK_S)
-    return math.copysign(min(1.0, max(0.0, 2.2 * abs(swing) - 0.8)), swing)
+    return math.copysign(min(1.0, max(0.0, 2.6 * abs(swing) - 1.2)), swing)
 
 
 def _soft_mask(height: int, width: int) -> Floats:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 PERSON = "eileen"
 _KEY_ID = "demo-controller"
+_ENROLMENT_S = 90.0
 
 
 class StoryBroken(EdgedError):
@@ -205,7 +206,7 @@ class Story:
             {
                 "person_id": PERSON,
                 "views": 3,
-                "timeout_s": 60,
+                "timeout_s": _ENROLMENT_S,
                 "consent": {"basis": "agreed at the terminal"},
             },
         )
@@ -215,7 +216,7 @@ class Story:
         who = "They are" if self._show_scene else "You are"
         self._tell(f"{who} asked to agree: turn the head to the {side}, and back.")
         self._show(scenes.LOOKING)
-        event = self._wait("enrol.completed", confirmed="turn")
+        event = self._wait("enrol.completed", confirmed="turn", patience_s=_ENROLMENT_S)
         kinds = ", ".join(event["data"]["kinds"])
         self._hear(f"three good views ({kinds}) are in the encrypted gallery", event)
         self._tell("They leave, and come back." if self._show_scene else "Leave, and come back.")
@@ -256,8 +257,9 @@ class Story:
         self._show(scenes.EMPTY)
         time.sleep(1.2 if self._show_scene else 4.0)
 
-    def _wait(self, kind: str, **data: Any) -> dict[str, Any]:
-        deadline = time.monotonic() + self._patience_s
+    def _wait(self, kind: str, *, patience_s: float | None = None, **data: Any) -> dict[str, Any]:
+        patience_s = patience_s or self._patience_s
+        deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline:
             self._terminal.check()
             event = self._controller.next_event(0.2)
@@ -270,7 +272,7 @@ class Story:
         wanted = f"{kind} {data or ''}".strip()
         seen = ", ".join(f"{e['type']} {e['data'].get('reason', '')}" for e in self._events[-5:])
         raise StoryBroken(
-            f"waited {self._patience_s:.0f} s for {wanted}; came: {seen or 'nothing'}\n"
+            f"waited {patience_s:.0f} s for {wanted}; came: {seen or 'nothing'}\n"
             f"{self._terminal.log_tail()}"
         )
 

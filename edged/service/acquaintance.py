@@ -32,9 +32,10 @@ class Acquaintance:
         Args:
             person: the track of who is remembered; None: nobody yet.
         """
-        if person is None or observation.track_id is None:
+        number = observation.track_id
+        if person is None or number is None:
             return observation
-        if observation.track_id in self._numbers:
+        if number in self._numbers:
             observation = replace(observation, track_id=person)
         embedding, quality = observation.embedding, observation.quality
         if embedding is None or quality is None or not quality >= self._quality:
@@ -42,7 +43,7 @@ class Acquaintance:
         if observation.track_id == person:
             self._sum = embedding if self._sum is None else self._sum + embedding
         elif self._is_same(embedding):
-            self._numbers.add(observation.track_id)
+            self._numbers.add(number)
             return replace(observation, track_id=person)
         return observation
 

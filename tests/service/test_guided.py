@@ -43,7 +43,7 @@ def look_about(it: Bench, seconds: float) -> None:
     for frame in range(start, it.looked):
         if it.terminal.enrolling.request is None:
             return
-        it.see(looking(frame % 50), 1)  # they do the same again every five seconds
+        it.see(looking(frame % 60), 1)  # they do the same again every six seconds
 
 
 def told(it: Bench) -> dict[str, Any]:
