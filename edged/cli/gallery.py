@@ -6,7 +6,13 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from edged.cli import gallery_identity, gallery_import, gallery_person, gallery_revert
+from edged.cli import (
+    gallery_identity,
+    gallery_import,
+    gallery_keys,
+    gallery_person,
+    gallery_revert,
+)
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import StorageError
@@ -14,6 +20,7 @@ from edged.events.outbox import Outbox
 from edged.gallery.store import make_gallery
 from edged.service.lifecycle import Lifecycle, forget_recorded
 from edged.service.people_orders import told_profile
+from edged.service.wiping import begin_anew
 from edged.vault.identity import Identity
 from edged.vault.keys import create_key_file, load_key
 
@@ -47,6 +54,7 @@ def add(command: argparse.ArgumentParser) -> None:
         actions.add_parser("revert", help="drop what templates learnt by themselves")
     )
     gallery_import.add(actions.add_parser("import", help="enrol everybody of a folder or table"))
+    gallery_keys.add(actions)
     gallery_identity.add(actions.add_parser("identity", help="print this terminal's public keys"))
 
 
@@ -68,6 +76,8 @@ def init(args: argparse.Namespace, output: Output) -> int:
     if config.key.file is not None and not config.key.file.exists():
         create_key_file(config.key.file)
         made.append(str(config.key.file))
+    if begin_anew(config):
+        output.say("the gallery was wiped; restart the terminal to use the new one")
     if not config.gallery.path.exists():
         made.append(str(config.gallery.path))
     with opened(config) as gallery:

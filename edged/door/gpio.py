@@ -49,17 +49,17 @@ class GpioLine:
         self._request: Any = None
 
     def take(self) -> None:
+        line = _gpiod().line
+        self._ask(direction=line.Direction.OUTPUT, output_value=line.Value.INACTIVE)
+
+    def _ask(self, **wanted: Any) -> None:
         gpiod = _gpiod()
         settings = self._settings
         chip = self._chip(gpiod)
         try:
             self._request = chip.request_lines(
                 config={
-                    settings.line: gpiod.LineSettings(
-                        direction=gpiod.line.Direction.OUTPUT,
-                        active_low=settings.active_low,
-                        output_value=gpiod.line.Value.INACTIVE,
-                    )
+                    settings.line: gpiod.LineSettings(active_low=settings.active_low, **wanted)
                 },
                 consumer="edged",
             )
@@ -124,6 +124,32 @@ class GpioLine:
 
     def _name(self) -> str:
         return f"{self._line_at} {self._settings.line} of {self._settings.chip}"
+
+
+class GpioInput(GpioLine):
+    """One line that is read, such as a switch at the case."""
+
+    def take(self) -> None:
+        self._ask(direction=_gpiod().line.Direction.INPUT)
+
+    def active(self) -> bool:
+        """Whether it is now.
+
+        Raises:
+            DoorError: it cannot be read.
+        """
+        try:
+            value = self._request.get_value(self._settings.line)
+        except OSError as failure:
+            raise DoorError(
+                f"{self._name()} cannot be read: {_text(failure)}; is the chip still there?"
+            ) from failure
+        return bool(value == _gpiod().line.Value.ACTIVE)
+
+    def free(self) -> None:
+        if self._request is not None:
+            request, self._request = self._request, None
+            request.release()
 
 
 def _text(failure: OSError) -> str:

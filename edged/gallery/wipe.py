@@ -44,6 +44,7 @@ class Wiped:
         at: RFC 3339, UTC.
         people: how many there were, where the gallery could be opened.
         done: whether nothing is left of it.
+        told: whether the event about it is recorded.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Wiped:
     at: str
     people: int | None = None
     done: bool = False
+    told: bool = False
 
 
 def new_wipe(reason: str, people: int | None) -> Wiped:
@@ -71,15 +73,13 @@ def read_wiped(path: Path) -> Wiped | None:
     try:
         with marker(path).open("rb") as file:
             found = json.loads(file.read(_LARGEST_NOTE))
-        done = found["state"] == "wiped"
-        people = found["people"]
-        if people is not None:
-            people = int(people)
-        return Wiped(str(found["id"]), str(found["reason"]), str(found["at"]), people, done)
+        people = None if found["people"] is None else int(found["people"])
+        done, told = found["state"] == "wiped", found["told"] is True
+        return Wiped(str(found["id"]), str(found["reason"]), str(found["at"]), people, done, told)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return Wiped("unknown", "unknown", utc_now())
+        return Wiped("0" * 32, "unknown", utc_now())
 
 
 def note(path: Path, wiped: Wiped) -> None:
@@ -88,6 +88,12 @@ def note(path: Path, wiped: Wiped) -> None:
     facts["state"] = "wiped" if facts.pop("done") else "wiping"
     with replaced(marker(path)) as draft:
         draft.write_text(json.dumps(facts) + "\n", encoding="ascii")
+
+
+def note_told(path: Path, wiped: Wiped) -> None:
+    """The event about it is recorded; where that cannot be noted it is looked up once more."""
+    with suppress(OSError):
+        note(path, replace(wiped, told=True))
 
 
 def destroy(path: Path, keys: Path) -> None:
@@ -162,10 +168,10 @@ def refuse(wiped: Wiped) -> None:
     Raises:
         EnrolmentRefused: ``wiped``.
     """
-    raise EnrolmentRefused("wiped", told(wiped))
+    raise EnrolmentRefused("wiped", describe(wiped))
 
 
-def told(wiped: Wiped) -> str:
+def describe(wiped: Wiped) -> str:
     """For the state of a terminal."""
     how = "`edged gallery init` on the terminal makes a new one"
     return f"wiped at {wiped.at} ({wiped.reason}); {how}"

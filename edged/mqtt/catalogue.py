@@ -98,6 +98,12 @@ class SetPerson(Described):
         return self.model_dump(include=set(Described.model_fields), exclude_unset=True)
 
 
+class WipeGallery(Args):
+    """``gallery.wipe``: erase everybody; `confirm` names the terminal, ``site/terminal``."""
+
+    confirm: ShortText
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """The role that may give a command, and its arguments."""
@@ -113,6 +119,7 @@ CATALOGUE: dict[str, Command] = {
     "gallery.remove": Command("enroller", RemovePerson),
     "gallery.set": Command("enroller", SetPerson),
     "enrol.photo": Command("enroller", EnrolPhoto),
+    "gallery.wipe": Command("maintainer", WipeGallery),
 }
 
 

@@ -45,6 +45,7 @@ from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Terminal
 from edged.service.watch import Watch
+from edged.service.wiping import Wiping
 from edged.vault.identity import Identity
 from edged.vault.keys import load_key
 
@@ -151,10 +152,13 @@ class Daemon:
         stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
         # What exists judges the key before it makes a file that only a wrong one would open.
+        self._wiping = Wiping(config, self._gallery, self._outbox, self._state, self._end_recording)
         if config.gallery.path.exists():
-            self._gallery.open()
+            self._wiping.open_gallery()
         self._outbox.open()
-        self._gallery.open()
+        self._wiping.open_gallery()
+        self._wiping.tick()
+        self._wiping.watch(stack)
         self._lifecycle = Lifecycle(config, key, self._gallery, self._outbox, self._identity)
         self._journal = Journal(self._outbox, self._state)
         history = History(history_path(config), key, config.history.keep_days)
@@ -248,6 +252,11 @@ class Daemon:
             log.error("nothing is recorded: %s", fault)
             self._state.degrade("recording", str(fault))
 
+    def _end_recording(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
+            self._state.degrade("recording", "wiped with the gallery; restart to record again")
+
     def _step(self, observation: Observation, fused: FusedMatch | None, step: Step) -> None:
         """From the vision thread, for each frame that the decision saw."""
         if step.summary is not None:
@@ -279,7 +288,7 @@ class Daemon:
             self._tell_relay,
         )
         people = PeopleOrders(self._config.gallery, self._gallery, self._lifecycle)
-        handlers = orders.handlers() | people.handlers()
+        handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
         commands = Commands(settings.commands, topics, self._outbox, handlers)
         stack.callback(commands.close)
         commands.open()
@@ -435,6 +444,7 @@ class Daemon:
         try:
             if self._gallery.changed():
                 self._gallery.refresh()
+            self._wiping.tick()
             self._lifecycle.tick(self._state)
             self._refresh_facts()
         except StorageError as fault:

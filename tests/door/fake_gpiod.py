@@ -40,6 +40,7 @@ class Board:
         self.chip_failure: OSError | None = None
         self.line_failure: OSError | None = None
         self.write_failure: OSError | None = None
+        self.read_failure: OSError | None = None
         self.open_chips = 0
 
     def module(self) -> Any:
@@ -86,7 +87,7 @@ class Chip:
             raise ValueError("line offset of out range")
         if offset in board.held:
             raise OSError(errno.EBUSY, "Device or resource busy")
-        assert settings.direction is Direction.OUTPUT
+        assert settings.direction is not Direction.AS_IS
         board.held.add(offset)
         return LineRequest(board, line, offset, settings)
 
@@ -94,7 +95,15 @@ class Chip:
 class LineRequest:
     def __init__(self, board: Board, line: Any, offset: int, settings: LineSettings) -> None:
         self._board, self._line, self._offset, self._settings = board, line, offset, settings
-        self._drive("request", settings.output_value)
+        if settings.direction is Direction.OUTPUT:
+            self._drive("request", settings.output_value)
+
+    def get_value(self, line: Any) -> Value:
+        assert (line, self._settings.direction) == (self._line, Direction.INPUT)
+        if self._board.read_failure:
+            raise self._board.read_failure
+        high = self._board.levels.get(self._offset, False)
+        return Value.ACTIVE if high != self._settings.active_low else Value.INACTIVE
 
     def set_value(self, line: Any, value: Any) -> None:
         assert line == self._line
