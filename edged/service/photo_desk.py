@@ -60,6 +60,7 @@ class PhotoDesk:
     Args:
         again: what the next network makes of a view, while people move to it.
         twin: what is stored of a view then.
+        patience_s: how long the vision thread may take.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class PhotoDesk:
         journal: Journal,
         again: SeeAgain = lambda *_: None,
         twin: Callable[[Enrolment, Second | None], list[Enrolment]] = lambda one, _: [one],
+        patience_s: float = _PATIENCE_S,
     ) -> None:
         self._settings = config.gallery
         self._engine = engine
@@ -84,6 +86,7 @@ class PhotoDesk:
         self._journal = journal
         self._again = again
         self._twin = twin
+        self._patience_s = patience_s
         self._waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
 
     def serve(self) -> None:
@@ -143,7 +146,7 @@ class PhotoDesk:
         job = _Job(image, Future())
         self._waiting.put(job)
         try:
-            found = job.answer.result(_PATIENCE_S)
+            found = job.answer.result(self._patience_s)
         except (TimeoutError, CancelledError) as fault:
             # too late also for one that is just being looked at: nothing is stored of it
             job.answer.cancel()

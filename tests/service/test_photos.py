@@ -8,19 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edged.config.schema import Model, Vision
-from edged.demo import scenes
-from edged.service.engine import Engine
 from edged.service.photos import Levels, Refused, View, coherent, look, sort_out
+from tests import faces
 
 ASKED = Levels(quality=0.6, same=0.45, different=0.35)
-PORTRAIT = cv2.imread(str(scenes.__file__.replace("scenes.py", "astronaut.jpg")))
-
-
-@pytest.fixture(scope="module")
-def engine():
-    with Engine(Model(runtime="onnxruntime", threads=1), Vision()) as engine:
-        yield engine
+PORTRAIT = cv2.imread(str(faces.PORTRAIT))
 
 
 def crowd(people: list[int], noise: float, seed: int, size: int = 64) -> np.ndarray:
