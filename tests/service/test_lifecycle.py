@@ -25,12 +25,17 @@ from edged.vault.identity import Identity
 from edged.vault.keys import load_key
 from tests.gallery.faces import embeddings
 from tests.service.kit import PERSON, Door, Views, wait, written
+from tests.service.test_terminal import bench, near  # fixtures
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from edged.events.types import Clock, Event
+    from edged.types import Image
+    from tests.service.test_terminal import Bench
+
+__all__ = ["bench", "near"]
 
 MODEL = "mobilefacenet-rts@1.0.0#0123456789ab"
 FACES = embeddings(10)
@@ -354,6 +359,18 @@ def test_a_disk_that_is_full_while_somebody_is_erased_tells_of_it_when_it_is_don
 
 
 # at the door
+
+
+def test_between_two_looks_of_the_supervisor_nobody_is_let_in_who_has_just_ended(
+    bench: Callable[..., Bench], near: Image
+) -> None:
+    it = bench()
+    end_s = time.time() + 1
+    it.terminal._gallery.set_profile(PERSON, Profile(valid_until=end_s))
+    it.see(near, 2)
+    wait(lambda: time.time() > end_s)
+    it.see(near, 6)
+    assert "access.granted" not in it.types
 
 
 def decided(door: Door, kind: Literal["granted", "denied"]) -> dict[str, Any]:
