@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PEOPLE = 400
-KILLS = int(os.environ.get("EDGED_KILLS", "3"))
+KILLS = int(os.environ.get("EDGED_KILLS", "2"))
 """At random points; a hundred take some minutes."""
 CHILD = """
 import sys
