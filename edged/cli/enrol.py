@@ -12,6 +12,7 @@ from edged.cli.profile import add_profile, given_profile, warning_line
 from edged.config.load import load
 from edged.errors import GalleryError, ImageError, NoUsableFace
 from edged.gallery.people import Enrolment
+from edged.service.beside import Beside
 from edged.service.engine import Engine
 from edged.service.enrolling import enrol
 from edged.service.photos import (
@@ -49,10 +50,15 @@ def run(args: argparse.Namespace, output: Output) -> int:
     config = load(args.config)
     given = given_profile(args)
     with opened(config) as gallery:
-        with Engine(config.model, config.vision) as engine:
+        with (
+            Engine(config.model, config.vision) as engine,
+            Beside(config, engine, gallery) as beside,
+        ):
             policy = make_policy(config.decision, engine.manifest, config.gallery)
             asked = levels(engine.manifest, policy)
-            looked = [(str(path), _look(engine, path, asked.quality)) for path in args.images]
+            looked = [
+                (str(path), _look(engine, path, asked.quality, beside)) for path in args.images
+            ]
             model, size = engine.identity, engine.manifest.outputs.embedding.size
         refused = [_told(image, found) for image, found in looked if isinstance(found, Refused)]
         taken = [(image, found) for image, found in looked if isinstance(found, View)]
@@ -75,8 +81,12 @@ def run(args: argparse.Namespace, output: Output) -> int:
                 gallery,
                 gallery.index(model, size),
                 [
-                    Enrolment(args.person_id, view.embedding, model, view.quality, SOURCE)
+                    template
                     for view in (views[place] for place in new)
+                    for template in beside.twin(
+                        Enrolment(args.person_id, view.embedding, model, view.quality, SOURCE),
+                        view.second,
+                    )
                 ],
                 limit=config.gallery.templates_per_person,
                 coherence=asked.different,
@@ -111,8 +121,8 @@ def _told(image: str, why: Refused) -> dict[str, str]:
     return {"image": image, "code": why.reason, "reason": why.text}
 
 
-def _look(engine: Engine, path: Path, floor: float) -> View | Refused:
+def _look(engine: Engine, path: Path, floor: float, beside: Beside) -> View | Refused:
     try:
-        return look(engine, read_image(path), floor)
+        return look(engine, read_image(path), floor, beside.again)
     except ImageError as fault:
         return Refused("unreadable", str(fault).removeprefix(f"{path}: "))

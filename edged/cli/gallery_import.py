@@ -67,8 +67,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if not images:
         raise SourceError(f"{args.source}: holds no photos")
     report = None if args.dry_run else args.report or _beside(args.source)
-    workers = Workers(config, min(args.workers or len(os.sched_getaffinity(0)), images))
     gallery = make_gallery(config.gallery, load_key(config.key))
+    workers = Workers(config, min(args.workers or len(os.sched_getaffinity(0)), images), gallery)
     progress = Progress(sys.stderr)
     try:
         gallery.open()

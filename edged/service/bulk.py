@@ -219,9 +219,13 @@ class Import:
                 self._gallery,
                 self._index,
                 [
-                    Enrolment(one.id, view.embedding, self._model, view.quality, SOURCE)
+                    template
                     for one in people
                     for view in one.views
+                    for template in self._workers.beside.twin(
+                        Enrolment(one.id, view.embedding, self._model, view.quality, SOURCE),
+                        view.second,
+                    )
                 ],
                 limit=self._settings.templates_per_person,
                 coherence=self._levels.different,

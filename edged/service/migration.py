@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.presentation import Kind
 from edged.errors import EdgedError
+from edged.service.beside import twinned
 from edged.service.merge import Side, look
 from edged.service.mover import PART, Compared, Mover, Recognised
 from edged.service.moving import TIE, Tally, carried, strong_from
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from edged.service.journal import Journal
     from edged.service.merge import Look
     from edged.service.state import State
-    from edged.types import Floats, Image, Point, Second
+    from edged.types import Image, Point, Second
     from edged.vision.evidence import Fused
 
 log = logging.getLogger(__name__)
@@ -236,12 +236,7 @@ class Migration:
 
     def twin(self, enrolment: Enrolment, second: Second | None) -> list[Enrolment]:
         """An enrolment, and the same by the next network where that trusts the view."""
-        identity = self.identity
-        if identity is None or second is None or not second.quality >= self._new_least:
-            return [enrolment]
-        embedding: Floats = second.embedding
-        other = replace(enrolment, embedding=embedding, model=identity, quality=second.quality)
-        return [enrolment, other]
+        return twinned(enrolment, second, self.identity, self._new_least)
 
 
 def _cosine(side: Side, who: str, evidence: Fused) -> float | None:

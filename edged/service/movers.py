@@ -64,7 +64,7 @@ def keep(gallery: Gallery, person_id: str, new: Side, embedding: Floats, quality
     Raises:
         StorageError: nothing was changed.
     """
-    kept = gallery.kept(person_id, new.identity)
+    revision, kept = gallery.revision, gallery.kept(person_id, new.identity)
     if len(kept) >= ENOUGH:
         return False
     fresh = Kept(embedding, quality, SOURCE, utc_now())
@@ -72,9 +72,9 @@ def keep(gallery: Gallery, person_id: str, new: Side, embedding: Floats, quality
     if agreement(together) < similarity_at(_ONE_PERSON_FMR, new.curve):
         kept = []
     try:
-        gallery.replace_templates(person_id, new.identity, [*kept, fresh])
-    except GalleryError:
-        log.info("somebody who was to move is not enrolled any more")
+        gallery.replace_templates(person_id, new.identity, [*kept, fresh], since=revision)
+    except GalleryError as fault:
+        log.info("somebody does not move just now: %s", fault)
         return False
     return True
 

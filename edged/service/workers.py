@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from edged.camera.images import decode_image, read_bytes
 from edged.errors import ImageError
+from edged.service.beside import Beside
 from edged.service.engine import Engine
 from edged.service.photos import Refused, View, look
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from edged.config.schema import Config
+    from edged.gallery.store import Gallery
     from edged.service.ledger import Entry
     from edged.service.sources import Photo, Someone
 
@@ -40,14 +42,20 @@ class Looked:
 
 class Workers:
     """Engines of one thread each and the threads to use them: the networks compute without
-    Python's lock, so threads do what processes would."""
+    Python's lock, so threads do what processes would.
 
-    def __init__(self, config: Config, number: int) -> None:
+    Args:
+        gallery: open by then; says whether people move to another network.
+    """
+
+    def __init__(self, config: Config, number: int, gallery: Gallery | None = None) -> None:
         self._config = config
+        self._gallery = gallery
         self._number = number
         self._stack = ExitStack()
-        self._idle: queue.SimpleQueue[Engine] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[tuple[Engine, Beside]] = queue.SimpleQueue()
         self.engine: Engine
+        self.beside: Beside
 
     def __enter__(self) -> Self:
         self.open()
@@ -57,16 +65,19 @@ class Workers:
         self.close()
 
     def open(self) -> None:
-        """Open the networks; `engine` is one of them, for what is to be known of the model.
+        """Open the networks; `engine` is one of them, for what is to be known of the model, and
+        `beside` what goes with it.
 
         Raises:
             BundleError, RuntimeFault: they do not open.
         """
         model = self._config.model.model_copy(update={"threads": 1})
+        config = self._config.model_copy(update={"model": model})
         try:
             for _ in range(self._number):
-                self.engine = self._stack.enter_context(Engine(model, self._config.vision))
-                self._idle.put(self.engine)
+                self.engine = self._stack.enter_context(Engine(model, config.vision))
+                self.beside = self._stack.enter_context(Beside(config, self.engine, self._gallery))
+                self._idle.put((self.engine, self.beside))
             self._pool = ThreadPoolExecutor(self._number, thread_name_prefix="import")
             self._stack.callback(self._pool.shutdown, cancel_futures=True)
         except BaseException:
@@ -120,8 +131,8 @@ class Workers:
         except ImageError as fault:
             text = str(fault).removeprefix(f"{photo.path}: ")
             return Looked(photo, Refused("unreadable", text), digest)
-        engine = self._idle.get()
+        engine, beside = self._idle.get()
         try:
-            return Looked(photo, look(engine, image, floor), digest)
+            return Looked(photo, look(engine, image, floor, beside.again), digest)
         finally:
-            self._idle.put(engine)
+            self._idle.put((engine, beside))

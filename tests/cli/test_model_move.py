@@ -13,6 +13,7 @@ from edged.service import move_record
 from edged.service.move_record import Record
 from edged.service.moving import Tally
 from edged.vault.keys import load_key
+from tests.cli.conftest import PORTRAIT
 from tests.service.bundles import derived
 
 OLD = load_bundle(find_bundle("mobilefacenet-rts")).identity
@@ -144,3 +145,30 @@ def test_check_complains_of_a_next_bundle_that_cannot_be_used(edged, moving):
     ran = edged("check", "-c", moving.config)
     assert ran.code == 2
     assert "model.next: " in ran.err
+
+
+def test_who_is_enrolled_from_photos_meanwhile_has_moved(edged, moving, new, tmp_path):
+    ran = edged("enrol", "ann", PORTRAIT, "-c", moving.config)
+    assert ran.code == 0, ran.err
+    folder = tmp_path / "people" / "ben"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes(PORTRAIT.read_bytes())
+    moving.configure(
+        gallery={"duplicates": "allow"},
+        model=load(moving.config).model.model_dump(mode="json", include={"next", "allow_unsigned"}),
+    )
+    ran = edged("gallery", "import", folder.parent, "-c", moving.config)
+    assert ran.code == 0, ran.err
+    gallery = gallery_of(moving)
+    for person in gallery.people():
+        assert person.templates == {OLD: 1, new: 1}
+    gallery.close()
+    edged("model", "move", "retry", "-c", moving.config)
+    gallery = gallery_of(moving)
+    undone = Record(origin=OLD, since="2026-01-01T00:00:00Z", status="rolled_back")
+    move_record.write(gallery, new, undone)
+    gallery.close()
+    assert edged("enrol", "eve", PORTRAIT, "-c", moving.config).code == 0
+    gallery = gallery_of(moving)
+    assert all(person.templates == {OLD: 1} for person in gallery.people())
+    gallery.close()

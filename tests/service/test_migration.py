@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from edged.service.display import Display
     from edged.service.engine import Engine
     from edged.types import Image
-    from tests.service.kit import Views
+    from tests.service.kit import Door, Views
 
 
 @pytest.fixture(scope="session")
@@ -503,3 +503,46 @@ def test_risk_points_of_the_shipped_bundle_reach_a_hundred_thousand_people(
 
     curve: tuple[RiskPoint, ...] = engine.manifest.similarity.risk
     assert curve[-1].fmr < false_match_rate(0.001 / 1.3, 100_000)
+
+
+def test_a_daemon_that_is_killed_in_the_middle_of_a_move_goes_on_with_it(
+    open_door: Callable[..., Door], views: Views, next_bundle: Path
+) -> None:
+    settings = {"next": str(next_bundle), "allow_unsigned": ["next-rts"]}
+    door = open_door(lambda terminal: terminal.enrol(views), model=settings)
+    wait(lambda: door.site.state.get("model_move", {}).get("status") == "moving")
+    new = door.site.state["model_move"]["to"]
+    door.stage.show("near")
+    granted = door.site.event("access.granted", person_id=PERSON)
+    assert granted["data"]["model"] == views.model
+
+    def templates() -> int:
+        with door.terminal.gallery() as gallery:
+            return len(gallery.kept(PERSON, new))
+
+    wait(lambda: templates() == 1)
+    door.terminal.kill()
+    door.stage.show("empty")
+    assert templates() == 1
+    seq = door.site.seq
+    door.terminal.start().ready()
+    door.site.event("terminal.started", after=seq)
+    wait(lambda: door.site.state.get("model_move", {}).get("status") == "moving")
+    assert door.site.state["model_move"]["to"] == new
+    assert door.site.state["degraded"] == {}
+    door.stage.show("near")
+    door.site.event("access.granted", after=seq, person_id=PERSON)
+    assert len(door.site.events("model.move_started")) == 1
+    assert door.terminal.stop() == 0
+    assert templates() == 1
+
+
+def test_while_two_networks_decide_nothing_is_recorded_and_the_state_says_so(
+    open_door: Callable[..., Door], views: Views, next_bundle: Path
+) -> None:
+    settings = {"next": str(next_bundle), "allow_unsigned": ["next-rts"]}
+    door = open_door(
+        lambda terminal: terminal.enrol(views), model=settings, recording={"path": "recording.db"}
+    )
+    wait(lambda: "paused" in door.site.state.get("model_move", {}).get("recording", ""))
+    assert not (door.terminal.folder / "recording.db").exists()
