@@ -1,16 +1,18 @@
 """Print what duplicates, lookalikes, the choice of templates and adaptation win and cost.
 
-usage: python bench/lookalikes.py [--cache FILE] [duplicates lookalikes twins choice adaptation]
+usage: python bench/lookalikes.py [--chips FILE] [--cache FILE]
+                                   [duplicates lookalikes twins choice adaptation]
 
 The people are those of lfw-train with a photo that the access profile takes, their first 11
-photos by name. Reading them takes minutes; a cache (.npz) is written, and read when it is there.
+photos by name. Reading them takes minutes; --chips takes faces that were aligned before
+(`training.align`), --cache keeps what the network made of them, and takes it when it is there.
 Bounds are 95 %: of shares exact, as if people were independent; of differences by drawing people.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from math import acos, degrees
 from pathlib import Path
@@ -30,13 +32,14 @@ from edged.service.engine import Engine
 from edged.service.policy import make_policy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from edged.types import Floats
+    from edged.vision.embed import Embedded
 
 SIZES = (1_000, 2_500, 5_000)
 LABEL_ERROR_FMR = 1e-8  # as in bench/fpir.py: pairs at it or above are taken for one person
-KEEP, PROBES, DRAWS = 5, 3, 20
+MOST, KEEP, PROBES, DRAWS = 11, 5, 3, 20
 
 
 @dataclass
@@ -71,13 +74,16 @@ def unit(vectors: Floats) -> Floats:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def read(cache: Path | None, policy: Policy, engine: Engine) -> Faces:
+def read(chips: Path | None, cache: Path | None, policy: Policy, engine: Engine) -> Faces:
     names = ("embeddings", "log_variances", "qualities", "people")
     if cache is not None and cache.exists():
         with np.load(cache) as stored:
             return Faces(*(stored[name] for name in names))
-    found = read_people(engine, policy, data_folder() / "lfw-train", 1)
-    rows = [(who, one) for who, views in found.items() for one in views]
+    if chips is None:
+        found = read_people(engine, policy, data_folder() / "lfw-train", 1)
+        rows = [(who, one) for who, views in found.items() for one in views]
+    else:
+        rows = list(_aligned(chips, policy, engine))
     faces = Faces(
         np.stack([one.embedding for _, one in rows]),
         np.array([one.log_variance for _, one in rows], np.float32),
@@ -87,6 +93,18 @@ def read(cache: Path | None, policy: Policy, engine: Engine) -> Faces:
     if cache is not None:
         np.savez(cache, **{name: getattr(faces, name) for name in names})
     return faces
+
+
+def _aligned(chips: Path, policy: Policy, engine: Engine) -> Iterator[tuple[str, Embedded]]:
+    taken: Counter[str] = Counter()
+    with np.load(chips) as stored:
+        images, people = stored["images"], stored["people"]
+    for image, who in zip(images, people.tolist(), strict=True):
+        if taken[who] < MOST:
+            one = engine.embedder.embed(np.ascontiguousarray(image[..., ::-1]))
+            if one.quality >= policy.minimum_quality:
+                taken[who] += 1
+                yield who, one
 
 
 def duplicates(faces: Faces, policy: Policy) -> None:
@@ -343,12 +361,13 @@ PARTS = {part.__name__: part for part in (duplicates, lookalikes, twins, choice,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--chips", type=Path)
     parser.add_argument("--cache", type=Path)
     parser.add_argument("parts", nargs="*", choices=[[], *PARTS])
     args = parser.parse_args()
     with Engine(Model(), Vision()) as engine:
         policy = make_policy(Decision(), engine.manifest)
-        faces = read(args.cache, policy, engine)
+        faces = read(args.chips, args.cache, policy, engine)
     print(f"{len(faces.of)} people, {len(faces.people)} photos")
     for part in args.parts or PARTS:
         PARTS[part](faces, policy)

@@ -16,6 +16,7 @@ from edged.testing.builders import policy
 from edged.vault.secret import Secret
 from tests.gallery.faces import embeddings
 from tests.gallery.test_neighbours import near
+from tests.service.kit import PERSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from edged.service.enrolling import Enrolled
     from edged.types import Floats
+    from tests.service.kit import Door, Views
 
 MODEL, SIZE = "net@1.0.0#0123456789ab", 64
 FACES = embeddings(10, SIZE)
@@ -106,3 +108,15 @@ def test_what_is_said_of_people_is_not_in_the_log(
     with pytest.raises(EnrolmentRefused):
         put(gallery, again=near(FACES[0], 0.9))
     assert not [r for r in caplog.records if "alice" in r.getMessage()]
+
+
+def test_who_is_enrolled_is_not_enrolled_again_at_the_terminal(door: Door, views: Views) -> None:
+    door.terminal.enrol(views)
+    door.people(2)
+    seq = door.site.seq
+    door.site.command("enrol.start", person_id="again", views=2, timeout_s=20)
+    door.stage.show("near")
+    failed = door.site.event("enrol.failed", after=seq, person_id="again")["data"]
+    assert (failed["reason"], failed["other"]) == ("duplicate", PERSON)
+    assert door.site.state["gallery"]["people"] == 2
+    assert PERSON not in door.terminal.log
