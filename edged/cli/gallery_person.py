@@ -9,10 +9,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edged.cli.output import add_config, add_json, person_id
+from edged.cli.output import BadUsage, add_config, add_json, person_id
 from edged.cli.profile import add_profile
 from edged.config.load import load
-from edged.errors import EdgedError, GalleryError
+from edged.errors import EdgedError, EnrolmentRefused, GalleryError
 
 if TYPE_CHECKING:
     from edged.cli.output import Output
@@ -74,8 +74,13 @@ def set_person(args: argparse.Namespace, output: Output) -> int:
         consent = None if before.consent is None else before.consent.model_dump(exclude_none=True)
         changes = _changes(args, consent or {})
         if not changes:
-            raise GalleryError("say what is to be changed; see `edged gallery set --help`")
-        profile = change_person(gallery, config.gallery, args.person_id, changes)
+            raise BadUsage("say what is to be changed; see `edged gallery set --help`")
+        try:
+            profile = change_person(gallery, config.gallery, args.person_id, changes)
+        except EnrolmentRefused:
+            raise
+        except GalleryError as fault:
+            raise BadUsage(str(fault)) from fault
     told = told_profile(profile, config.gallery.retention_days, time.time())
     lines = [
         f"{args.person_id}: {'recognised' if told['in_force'] else 'not recognised'} now",
@@ -104,7 +109,7 @@ def _changes(args: argparse.Namespace, consent: dict[str, Any]) -> dict[str, Any
     given = {name: value for name, value in given.items() if value is not None}
     cleared = {_CLEARED[name]: None for name in args.clear}
     if both := given.keys() & cleared.keys():
-        raise GalleryError(f"{', '.join(sorted(both))}: to be set and to be cleared; say one")
+        raise BadUsage(f"{', '.join(sorted(both))}: to be set and to be cleared; say one")
     return {**given, **cleared}
 
 
