@@ -30,7 +30,7 @@ class Receipt(BaseModel):
         iss: the terminal, ``<site>/<terminal>``.
         sub: who was erased, as the site gave the id.
         at: RFC 3339, UTC, by the terminal's clock.
-        reason: ``request``, ``expired``, ``site``, ``duplicate`` …
+        reason: ``request``, ``expired``, ``site``.
         templates: how many were erased.
         revision: of the terminal's gallery, that the erasure made.
         key: what became of the only key that opens what was kept of the person.

@@ -68,5 +68,5 @@ def test_the_page_lists_every_type_of_event() -> None:
     told = {t for line in table.splitlines() for t in re.findall(r"`([a-z]+\.[a-z_]+)`", line[:60])}
     package = Path(edged.__file__).parent
     source = "".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    recorded = re.findall(r"\b(?:record|append)\(\s*\"([a-z]+\.[a-z_]+)\"", source)
+    recorded = re.findall(r"\b(?:record|append|append_once)\(\s*\"([a-z]+\.[a-z_]+)\"", source)
     assert told == {*recorded, *(kind.value for kind in Kind), "events.gap"}
