@@ -84,7 +84,10 @@ def test_no_moment_to_be_killed_loses_an_event_or_a_person(
     make_terminal: Callable[..., Terminal],
 ) -> None:
     dice = random.Random(20)
-    terminal = make_terminal(tmp_path, mosquitto.port, decision=DECISION)
+    # the same face is enrolled again and again
+    terminal = make_terminal(
+        tmp_path, mosquitto.port, decision=DECISION, gallery={"duplicates": "allow"}
+    )
     terminal.enrol(views)
     rests: list[int] = []
     with Site(mosquitto.port) as site:

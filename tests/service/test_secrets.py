@@ -20,7 +20,9 @@ def test_a_log_at_its_most_talkative_holds_no_key_no_template_and_no_name(
 ) -> None:
     # the same face under two names; without a margin that is no lookalike
     door = open_door(
-        lambda terminal: terminal.enrol(views, "old-hand", CANARY), decision={"margin": 0}
+        lambda terminal: terminal.enrol(views, "old-hand", CANARY),
+        decision={"margin": 0},
+        gallery={"duplicates": "allow", "lookalikes": "off"},
     )
     door.site.command("enrol.start", person_id=PERSON, name=f"{CANARY} II", views=1)
     door.stage.show("near")
