@@ -137,7 +137,7 @@ def _check_place(path: Path) -> None:
                 if file.read(len(MAGIC)) == MAGIC:
                     return
     raise StorageError(
-        f"{path}: is there and no backup, so it is not replaced; choose another name"
+        f"{path}: not a backup, so it is not replaced; choose another name"
     )
 
 

@@ -103,9 +103,12 @@ class Gallery:
         with self._lock:
             if self._database is not None:
                 return
-            self._lock_file.share()
             try:
-                if wiped := wiping.read_wiped(self.path):
+                wiped = wiping.read_wiped(self.path)
+                if wiped is None:
+                    self._lock_file.share()
+                    wiped = wiping.read_wiped(self.path)  # again: it may have been this moment
+                if wiped is not None:
                     self._become_nothing(wiped)
                     return
                 self._generation, self._database = current_generation(
@@ -735,6 +738,11 @@ class Gallery:
         """That it was destroyed; nobody is in it then, and nobody can be taken in."""
         return self._wiped
 
+    def refuse_wiped(self) -> None:
+        """Raises `EnrolmentRefused`, ``wiped``, where nobody can be taken in any more."""
+        if wiped := self._wiped or wiping.read_wiped(self.path):
+            wiping.refuse(wiped)
+
     def wipe(self, reason: str) -> wiping.Wiped:
         """Destroy the gallery, its keys first; nobody is found any more from the first moment.
 
@@ -770,8 +778,7 @@ class Gallery:
     def replace_everything(self, contents: Contents) -> None:
         """Put other contents, with new keys, in the place of these; else as `rekey`."""
         with self._lock:
-            if self._wiped is not None:
-                wiping.refuse(self._wiped)
+            self.refuse_wiped()
             database = self._opened()
             with alone(self._lock_file):
                 assert self._generation is not None  # noqa: S101  # a database is open
@@ -878,8 +885,7 @@ class Gallery:
 
     @contextmanager
     def _write(self) -> Iterator[Book]:
-        if wiped := self._wiped or wiping.read_wiped(self.path):
-            wiping.refuse(wiped)
+        self.refuse_wiped()
         database = self._opened()
         made: list[int] = []
         gone: list[int] = []

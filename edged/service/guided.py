@@ -156,9 +156,10 @@ class Guided:
         """Enrol whoever stands before the camera next.
 
         Raises:
-            EnrolmentRefused: ``enrolment_running``, ``consent_missing``.
+            EnrolmentRefused: ``enrolment_running``, ``consent_missing``, ``wiped``.
             StorageError: the gallery cannot be read.
         """
+        self._gallery.refuse_wiped()
         check_consent(self._profile(request), self._config.gallery)
         with self._lock:
             if self._request is not None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from edged.vault.secret import Secret
 
 __all__ = ["Held", "begun", "name_of", "rekey_files", "settle"]
+_PATIENCE_S = 0.5  # the terminal is stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ def _rekey(file: Held, old: Secret, new: Secret) -> None:
     draft = file.path.with_name(file.path.name + ".newkey")
     with _told(file.path):
         _clear(draft)
-        database = Database(file.path, old, file.purpose, ())
+        database = Database(file.path, old, file.purpose, (), patience_s=_PATIENCE_S)
         try:
             with database.copied(draft, derive(new, file.purpose)):
                 draft.chmod(file.path.stat().st_mode & 0o777)

@@ -15,11 +15,14 @@ the operation. What runs in them must be a function of a module.
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
+import tempfile
 import time
 from contextlib import contextmanager
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.gallery.store import Gallery
@@ -28,13 +31,19 @@ from edged.vault.secret import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
 KEY = Secret(bytes(range(32)))
 _PATIENCE_S = 60.0
 _CONTEXT = get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["__main__", "pytest", "sqlcipher3.dbapi2", "edged.gallery.store", "edged.vault.identity"]
+    [
+        "__main__",
+        "hypothesis.strategies",
+        "pytest",
+        "sqlcipher3.dbapi2",
+        "edged.gallery.restore",
+        "edged.gallery.store",
+    ]
 )
 
 
@@ -65,7 +74,7 @@ def contents(gallery: Gallery) -> dict[str, Any]:
     with gallery._read() as book:
         facts = dict(book.connection.execute("SELECT name, value FROM facts").fetchall())
         erased = book.connection.execute("SELECT tag, reason FROM erased ORDER BY tag").fetchall()
-    pairs = {pair: round(s, 4) for pair, s in gallery.lookalikes().items()}
+    pairs = {tuple(sorted(pair)): round(s, 4) for pair, s in gallery.lookalikes().items()}
     return {"people": people, "facts": facts, "erased": erased, "lookalikes": pairs}
 
 
@@ -102,7 +111,7 @@ def run(
 def kill_often(
     times: int,
     operate: Callable[[Path], None],
-    prepare: Callable[[Path], None],
+    prepare: Callable[[Path], object],
     judge: Callable[[Path, bool], None],
     folder: Path,
     seed: int = 0,
@@ -110,11 +119,34 @@ def kill_often(
     """Kill an operation at so many moments, spread evenly at random over how long it takes.
 
     Args:
+        folder: anywhere; memory serves instead where there is a file system in it, because a
+            kill loses nothing that was written, and no disk makes the test slow then.
         operate: done in a process of its own, in a new folder each time.
         prepare: fills the folder, in this process.
         judge: looks at what is left, in this process; told whether the operation finished.
     """
-    dice = random.Random(seed)
+    with _in_memory(folder) as place:
+        _kill_often(times, operate, prepare, judge, place, random.Random(seed))
+
+
+@contextmanager
+def _in_memory(folder: Path) -> Iterator[Path]:
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="edged-test-") as place:
+        yield Path(place)
+
+
+def _kill_often(
+    times: int,
+    operate: Callable[[Path], None],
+    prepare: Callable[[Path], object],
+    judge: Callable[[Path, bool], None],
+    folder: Path,
+    dice: random.Random,
+) -> None:
     lengths = []
     for number in range(3):
         place = _folder(folder, f"whole-{number}")

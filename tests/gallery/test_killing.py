@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edged.gallery.people import Enrolment
-from edged.gallery.profile import Profile
-from tests.gallery.faces import embeddings
+from tests.gallery.keeping import MODEL, clean, copied, enrolments, fill_folder
 from tests.gallery.killing import contents, kill_often, opened
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Any
 
-    from edged.gallery.store import Gallery
-
-MODEL = "net@1.0.0#0123456789ab"
-FACES = embeddings(64)
 BATCH = 5
-
-
-def enrolments(first: int, people: int) -> list[Enrolment]:
-    return [
-        Enrolment(f"p{first + n}", FACES[first + n], MODEL, 0.9, "photo") for n in range(people)
-    ]
-
-
-def fill(gallery: Gallery, people: int = 8) -> None:
-    gallery.add_many(
-        enrolments(0, people), limit=5, profiles={"p0": Profile(name="Zoë", groups=("staff",))}
-    )
-    gallery.set_lookalikes("p1", {"p2": 0.7})
-    gallery.set_fact("note", "kept")
 
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("filled")
+    return fill_folder(tmp_path_factory.mktemp("filled"))
+
+
+def enrol_some(folder: Path) -> None:
+    """One after the other, as at the terminal: three views each."""
     with opened(folder) as gallery:
-        fill(gallery)
-    return folder
+        for number in range(8, 14):
+            gallery.add_many(enrolments(number, 1) * 3, limit=5)
 
 
 def import_some(folder: Path) -> None:
@@ -58,14 +40,31 @@ def remove_some(folder: Path) -> None:
             gallery.remove(f"p{number}")
 
 
+def new_people(folder: Path) -> list[int]:
+    """Who came, in order; they are all that changed, and are found."""
+    with opened(folder) as gallery:
+        people = contents(gallery)["people"]
+        assert gallery.index(MODEL, 16).people == len(people)
+        clean(gallery)
+    return sorted(int(person[1:]) for person in people)[8:]
+
+
+@pytest.mark.slow
+def test_whoever_is_being_enrolled_is_there_whole_or_not(tmp_path: Path, filled: Path) -> None:
+    def judge(folder: Path, finished: bool) -> None:
+        new = new_people(folder)
+        assert new == list(range(8, 8 + len(new)))
+        assert not finished or len(new) == 6
+        with opened(folder) as gallery:
+            assert all(len(gallery.kept(f"p{number}", MODEL)) == 3 for number in new)
+
+    kill_often(20, enrol_some, copied(filled), judge, tmp_path)
+
+
 @pytest.mark.slow
 def test_an_import_leaves_whole_batches_in_their_order(tmp_path: Path, filled: Path) -> None:
     def judge(folder: Path, finished: bool) -> None:
-        with opened(folder) as gallery:
-            people = contents(gallery)["people"]
-            assert gallery.index(MODEL, 16).people == len(people)
-            clean(gallery)
-        new = sorted(int(person[1:]) for person in people)[8:]
+        new = new_people(folder)
         assert new == list(range(8, 8 + len(new)))
         assert len(new) % BATCH == 0
         assert not finished or len(new) == 6 * BATCH
@@ -90,16 +89,3 @@ def test_who_is_being_removed_is_there_whole_or_gone_with_the_key(
         assert not finished or len(gone) == 7
 
     kill_often(25, remove_some, copied(filled), judge, tmp_path)
-
-
-def copied(folder: Path) -> Any:
-    """A `prepare` that copies a folder."""
-    return lambda place: shutil.copytree(folder, place, dirs_exist_ok=True)
-
-
-def clean(gallery: Gallery) -> None:
-    """Everybody has a key and rows; a key without a person may only be a young one."""
-    with gallery._read() as book:
-        assert book.without_key() == []
-        broken = book.connection.execute("PRAGMA foreign_key_check").fetchall()
-    assert broken == []
