@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edged.cli.output import BadUsage
+from edged.errors import GalleryError
 from edged.gallery.profile import read_profile
 
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ def given_profile(args: argparse.Namespace) -> dict[str, Any]:
     """What was said, checked, as `read_profile` takes it.
 
     Raises:
-        GalleryError: it makes no profile.
+        BadUsage: it makes no profile.
     """
     given: dict[str, Any] = {
         "name": getattr(args, "name", None),
@@ -46,7 +48,10 @@ def given_profile(args: argparse.Namespace) -> dict[str, Any]:
     if any(value is not None for value in consent.values()):
         given["consent"] = {name: value for name, value in consent.items() if value is not None}
     given = {name: value for name, value in given.items() if value is not None}
-    read_profile(given)
+    try:
+        read_profile(given)
+    except GalleryError as fault:
+        raise BadUsage(str(fault)) from fault
     return given
 
 
