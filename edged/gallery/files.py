@@ -109,14 +109,11 @@ def current_generation(
         WrongKey: the key does not open the file of keys; nothing was changed.
         StorageError: one of the two files is missing, or they do not belong together.
     """
-    if not keyring.path.exists() and path.exists():
+    if keyring.path.exists():
+        _judge(path, key, keyring)
+    elif path.exists():
         return _converted(path, key, keyring, lock)
     keyring.open()
-    if not path.exists() and (held := len(keyring.all(keyring.generations()[0].number))):
-        raise StorageError(
-            f"{path}: missing, though the keys of {held} people are there; restore a backup, or "
-            f"remove {keyring.path} to start empty"
-        )
     found = _opened(path, keyring)
     if found is None:
         return _converted(path, key, keyring, lock)
@@ -125,6 +122,24 @@ def current_generation(
             _clear(_draft(path))
             keyring.end_generations(found[0].number)
     return found
+
+
+def _judge(path: Path, key: Secret, keyring: Keyring) -> None:
+    """Refuse what does not fit before either file is opened for writing."""
+    generations, held = keyring.peek()
+    if not path.exists():
+        if held:
+            raise StorageError(
+                f"{path}: missing, though the keys of {held} people are there; restore a backup, "
+                f"or remove {keyring.path} to start empty"
+            )
+        return
+    for generation in generations:
+        with contextlib.suppress(WrongKey):
+            _file(path, generation).check_key()
+            return
+    with _together(path, keyring):  # or it is one of older software, about to be brought up to date
+        Database(path, key, PURPOSE, ()).check_key()
 
 
 def rewrite(
@@ -150,7 +165,7 @@ def rewrite(
     if before is None:
         before = keyring.generations()[0].number
     generation = keyring.begin_generation()
-    database = Database(draft, generation.data, PURPOSE, SCHEMA, layout=LAYOUT)
+    database = _file(draft, generation)
     try:
         database.open()
         _fill(database, keyring, generation, contents)
@@ -190,7 +205,7 @@ def retire(database: Database) -> None:
 
 def _opened(path: Path, keyring: Keyring) -> tuple[Generation, Database] | None:
     for generation in keyring.generations():
-        database = Database(path, generation.data, PURPOSE, SCHEMA, layout=LAYOUT)
+        database = _file(path, generation)
         try:
             database.open()
         except WrongKey:
@@ -204,8 +219,26 @@ def _converted(
     path: Path, key: Secret, keyring: Keyring, lock: Lock
 ) -> tuple[Generation, Database]:
     """Bring a gallery of older software, one file under the terminal's key, up to date."""
-    try:
+    with _together(path, keyring):
         contents = read_legacy(path, key)
+    with alone(lock):
+        keyring.open()
+        rewrite(path, keyring, Contents(*contents))
+    found = _opened(path, keyring)
+    if found is None:
+        raise StorageError(f"{path}: what was just written cannot be opened; restore a backup")
+    return found
+
+
+def _file(path: Path, generation: Generation) -> Database:
+    return Database(path, generation.data, PURPOSE, SCHEMA, layout=LAYOUT)
+
+
+@contextlib.contextmanager
+def _together(path: Path, keyring: Keyring) -> Iterator[None]:
+    """What it means that neither a key of the keyring nor the terminal's opens the gallery."""
+    try:
+        yield
     except WrongKey:
         if keyring.path.exists():
             raise StorageError(
@@ -216,13 +249,6 @@ def _converted(
             f"{keyring.path}: missing, and without the keys in it nobody can read {path}; put it "
             "back, or restore a backup"
         ) from None
-    with alone(lock):
-        keyring.open()
-        rewrite(path, keyring, Contents(*contents))
-    found = _opened(path, keyring)
-    if found is None:
-        raise StorageError(f"{path}: what was just written cannot be opened; restore a backup")
-    return found
 
 
 def _fill(database: Database, keyring: Keyring, generation: Generation, contents: Contents) -> None:

@@ -16,7 +16,7 @@ from edged.vault.database import Database
 from edged.vault.secret import KEY_BYTES, Secret
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from edged.vault.database import Connection
@@ -46,6 +46,7 @@ _SCHEMA = (
     ) STRICT;
     """,
 )
+_GENERATIONS = "SELECT number, data, seed, tag FROM generations ORDER BY number DESC"
 _MANY = 500
 _ORPHAN_S = 86_400.0
 
@@ -98,13 +99,16 @@ class Keyring:
             ).fetchall()
         return {number for (number,) in rows} - set(known)
 
+    def peek(self) -> tuple[list[Generation], int]:
+        """The generations and how many people's keys there are, read before it is opened, without
+        changing a byte; errors as `Database.check_key`."""
+        rows = self._database.peek(_GENERATIONS)
+        return _generations(rows), int(self._database.peek("SELECT count(*) FROM keys")[0][0])
+
     def generations(self) -> list[Generation]:
         """The newest first."""
         with self._database.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT number, data, seed, tag FROM generations ORDER BY number DESC"
-            ).fetchall()
-        return [Generation(n, Secret(data), seed, Secret(tag)) for n, data, seed, tag in rows]
+            return _generations(connection.execute(_GENERATIONS).fetchall())
 
     def begin_generation(self) -> Generation:
         """A new one beside those that are there."""
@@ -211,6 +215,10 @@ class Keyring:
         somebody whom another process is just adding."""
         if orphans := self.orphans(generation, known):
             self.destroy(orphans)
+
+
+def _generations(rows: Iterable[tuple[int, bytes, bytes, bytes]]) -> list[Generation]:
+    return [Generation(n, Secret(data), seed, Secret(tag)) for n, data, seed, tag in rows]
 
 
 def _insert(connection: Connection, tag: bytes) -> None:
