@@ -22,6 +22,7 @@ __all__ = ["Secret", "create_key_file", "derive", "load_key", "read_private"]
 
 _log = logging.getLogger(__name__)
 _LARGEST = 1024
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _MAKE_ONE = "make one with `edged gallery init`"
 
 
@@ -33,6 +34,7 @@ def load_key(settings: Key) -> Secret:
     Raises:
         KeyUnavailable: there is no such key, it is no key, or others could have read it.
     """
+    _keep_to_ourselves()
     if settings.credential is not None:
         return _credential(settings.credential)
     if settings.file is not None:
@@ -61,6 +63,20 @@ def create_key_file(path: Path) -> None:
             f"key file {path} cannot be written: {fault.strerror}; "
             "make its folder, writable for this user, on a disk with room"
         ) from fault
+
+
+@cache
+def _keep_to_ourselves() -> None:
+    """Whoever holds a key leaves no core dump, and no other process of its user looks into it.
+
+    Root, and whoever may trace any process, can all the same; children begin anew.
+    """
+    import ctypes
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0):
+        _log.warning("the memory of this process stays readable: prctl is not permitted")
 
 
 def _credential(name: str) -> Secret:

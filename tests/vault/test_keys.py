@@ -4,6 +4,8 @@ import copy
 import logging
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -189,3 +191,20 @@ def test_an_existing_key_file_is_never_replaced(tmp_path: Path) -> None:
 def test_a_key_file_cannot_be_made_where_there_is_no_folder(tmp_path: Path) -> None:
     with pytest.raises(KeyUnavailable, match="make its folder"):
         create_key_file(tmp_path / "missing" / "key")
+
+
+def test_whoever_loaded_a_key_leaves_no_core_and_lets_nobody_look(tmp_path: Path) -> None:
+    key = tmp_path / "secret.key"
+    create_key_file(key)
+    script = (
+        "import ctypes, resource, sys\n"
+        "from pathlib import Path\n"
+        "from edged.config.schema import Key\n"
+        "from edged.vault.keys import load_key\n"
+        "load_key(Key(file=Path(sys.argv[1])))\n"
+        "print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0), *resource.getrlimit(resource.RLIMIT_CORE))\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script, str(key)], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["0", "0", "0"]  # 3: PR_GET_DUMPABLE
