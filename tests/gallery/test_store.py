@@ -117,14 +117,14 @@ def test_templates_of_another_model_are_never_loaded_or_compared(gallery: Galler
     assert (len(index), len(other)) == (1, 2)
 
 
-def test_beyond_the_limit_the_newest_templates_stay(gallery: Gallery) -> None:
+def test_beyond_the_limit_the_best_templates_stay(gallery: Gallery) -> None:
     index = gallery.index(MODEL, 16)
     add(gallery, "a", FACES[9], model=OTHER_MODEL)
-    for number in range(5):
-        add(gallery, "a", FACES[number], limit=3)
+    for number, quality in enumerate((0.9, 0.3, 0.8, 0.2, 0.7)):
+        add(gallery, "a", FACES[number], limit=3, quality=quality)
     assert gallery.people()[0].templates == {MODEL: 3, OTHER_MODEL: 1}
-    np.testing.assert_allclose(gallery.templates("a", MODEL), FACES[2:5], atol=1e-6)
-    expected = fused_of(*FACES[2:5])
+    np.testing.assert_allclose(gallery.templates("a", MODEL), FACES[[0, 2, 4]], atol=1e-6)
+    expected = fused_of(*FACES[[0, 2, 4]])
     assert index.search(expected, 1).candidates[0].similarity > 0.9999
     gallery.add_many([Enrolment("a", FACES[5], MODEL, 1.0, "door")], limit=1)
     assert (gallery.people()[0].templates[MODEL], len(index)) == (1, 1)
