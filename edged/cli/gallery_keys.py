@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.cli.output import BadUsage, add_config, add_json
 from edged.config.load import load
-from edged.errors import GalleryError, KeyUnavailable, StorageError
+from edged.errors import GalleryError, KeyUnavailable, StorageError, WrongKey
 from edged.gallery.store import make_gallery
 from edged.gallery.wipe import marker
 from edged.vault.keys import load_key, read_private
@@ -192,6 +192,8 @@ def verify(args: argparse.Namespace, output: Output) -> int:
                 problems += found
                 if not found:
                     lines.append(f"{config.gallery.path}: {len(gallery.people())} people, all well")
+    except WrongKey:  # which says nothing about the gallery
+        raise
     except StorageError as fault:
         problems.append(str(fault))
     for path in args.backups:
