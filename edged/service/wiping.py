@@ -160,7 +160,8 @@ class Wiping:
         most = settings.wipe.wrong_keys
         if most is None or note_of(settings.keys_path).exists():  # a key that is being changed
             return False
-        count = _read_count(self._counter) + 1
+        before = _read_count(self._counter)
+        count = before + 1 if 0 < before < most else 1
         log.error("start %d of %d in a row with a wrong key", count, most)
         if count < most:
             with replaced(self._counter) as draft:
