@@ -658,9 +658,12 @@ class Gallery:
         coherence: float | None,
         person_id: str,
     ) -> None:
-        """Add templates to those that a person has, and keep the best."""
+        """Add templates to those that a person has, and keep the best; all are to agree, so that
+        nobody takes over an id by views that oust the older ones."""
         old = book.kept(entry, model[1])
         everything = [*old, *(book.turned(one, model[0]) for one in new)]
+        if coherence is not None:
+            fused_row([one.embedding for one in everything], coherence)
         chosen = [everything[i] for i in sorted(best_templates(everything, limit))]
         row = fused_row([one.embedding for one in chosen], coherence)
         book.keep(entry, model[1], chosen, row, person_id)

@@ -199,6 +199,24 @@ def test_a_view_of_somebody_else_is_refused_where_views_must_agree(gallery: Gall
     add(gallery, "a", stranger, coherence=0.35)  # alone there is nothing to agree with
 
 
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_somebody_else_does_not_take_over_an_id_by_better_views(
+    gallery: Gallery, limit: int
+) -> None:
+    near = [fused_of(*[FACES[0]] * 6, face) for face in FACES[1:11]]
+    stranger = [fused_of(*[-FACES[0]] * 6, face) for face in FACES[1:11]]
+    gallery.add_many([Enrolment("a", face, MODEL, 0.5, "x") for face in near[:3]], limit=limit)
+    with pytest.raises(GalleryError, match="do not show the same one"):
+        gallery.add_many(
+            [Enrolment("a", face, MODEL, 0.9, "x") for face in stranger],
+            limit=limit,
+            coherence=0.35,
+        )
+    assert best(gallery.index(MODEL, 16), FACES[0]) == "a"
+    again = [Enrolment("a", face, MODEL, 0.9, "x") for face in near]
+    gallery.add_many(again, limit=limit, coherence=0.35)  # themselves, anew
+
+
 def test_a_person_whose_stored_templates_cancel_out_is_never_found(
     gallery: Gallery, caplog: pytest.LogCaptureFixture
 ) -> None:
