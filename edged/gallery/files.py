@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from edged.errors import StorageError, WrongKey
 from edged.gallery.book import SCHEMA, Book, Record
-from edged.gallery.legacy import read_legacy
+from edged.gallery.legacy import is_legacy, read_legacy
 from edged.vault.database import Database
 from edged.vault.faults import Layout
 from edged.vault.files import sync
@@ -109,6 +109,9 @@ def current_generation(
         WrongKey: the key does not open the file of keys; nothing was changed.
         StorageError: one of the two files is missing, or they do not belong together.
     """
+    # first: with the pages of today such a file looks damaged
+    if path.exists() and is_legacy(path, key):
+        return _converted(path, key, keyring, lock)
     if keyring.path.exists():
         _judge(path, key, keyring)
     elif path.exists():
@@ -301,11 +304,11 @@ def _batches(people: Iterable[Stored]) -> Iterator[list[Stored]]:
 @contextlib.contextmanager
 def alone(lock: Lock) -> Iterator[None]:
     """Have the gallery to oneself for a block; errors as `Lock.alone`."""
-    lock.alone()
     try:
+        lock.alone()
         yield
     finally:
-        lock.share()
+        lock.share()  # after a refusal too: that has cost the share
 
 
 def _draft(path: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from edged.errors import StorageError
 from edged.gallery.people import Stored
 from edged.gallery.profile import Profile
 from edged.gallery.sealed import Kept
@@ -40,6 +41,15 @@ SCHEMA = (
     CREATE INDEX templates_of_person ON templates (person);
     """,
 )
+
+
+def is_legacy(path: Path, key: Secret) -> bool:
+    """Whether the terminal's key opens the file itself; nothing is changed."""
+    try:
+        Database(path, key, "gallery", SCHEMA).check_key()
+    except StorageError:
+        return False
+    return True
 
 
 def read_legacy(path: Path, key: Secret) -> tuple[list[Stored], int]:
