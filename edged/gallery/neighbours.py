@@ -100,10 +100,32 @@ def keep_lookalikes(
     """
     found = lookalikes(index, people, level)
     known = {person_id for pair in gallery.lookalikes() for person_id in pair}
-    for person_id, others in found.items():
-        if others or person_id in known:
-            gallery.set_lookalikes(person_id, others)
+    told = {who: others for who, others in found.items() if others or who in known}
+    if told:
+        gallery.set_lookalikes(told)
     return found
+
+
+def catch_up(gallery: Gallery, index: Index, level: float) -> bool:
+    """Find the lookalikes of who came or changed in one revision that nobody looked at yet.
+
+    For people who come by other ways than an enrolment: the site's log, a backup. How far it got
+    is kept in the gallery.
+
+    Returns:
+        Whether there may be more to do.
+
+    Raises:
+        GalleryError: somebody was removed meanwhile; do it again.
+        DiskFull, StorageError: nothing was kept.
+    """
+    name = f"lookalikes {index.model}"
+    changed = gallery.changed_after(int(gallery.fact(name) or 0))
+    if changed is None:
+        return False
+    revision, people = changed
+    gallery.set_lookalikes(lookalikes(index, people, level), {name: str(revision)})
+    return True
 
 
 def _others(

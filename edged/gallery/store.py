@@ -459,23 +459,54 @@ class Gallery:
         for _, _, stored in self.keyed():
             yield stored
 
-    def set_lookalikes(self, person_id: str, others: Mapping[str, float]) -> None:
-        """Whom a person resembles, and how much; replaces what was known of this person."""
+    def set_lookalikes(
+        self,
+        found: Mapping[str, Mapping[str, float]],
+        facts: Mapping[str, str | None] | None = None,
+    ) -> None:
+        """Whom each of these people resembles, and how much; replaces what was known of them.
+
+        Args:
+            facts: small texts to be kept with it; None forgets one.
+
+        Raises:
+            GalleryError: one of them is not enrolled.
+        """
         with self._lock:
             with self._write() as book:
-                entry = self._known(book, person_id)
-                revision = book.bump()
-                book.connection.execute(
-                    "DELETE FROM lookalikes WHERE a = ? OR b = ?", (entry.number, entry.number)
-                )
-                for other, similarity in others.items():
-                    pair = sorted((entry.number, self._known(book, other).number))
+                people = {*found, *(other for others in found.values() for other in others)}
+                entries = book.find_many(people)
+                if entries.keys() < people:
+                    raise GalleryError("nobody is enrolled as this; see `edged gallery list`")
+                for person_id, others in found.items():
+                    number = entries[person_id].number
                     book.connection.execute(
-                        "INSERT OR REPLACE INTO lookalikes VALUES (?, ?, ?)",
-                        (*pair, float(similarity)),
+                        "DELETE FROM lookalikes WHERE a = ? OR b = ?", (number, number)
                     )
-                book.touch(entry.number, revision)
+                    book.connection.executemany(
+                        "INSERT OR REPLACE INTO lookalikes VALUES (?, ?, ?)",
+                        [
+                            (*sorted((number, entries[other].number)), float(similarity))
+                            for other, similarity in others.items()
+                        ],
+                    )
+                for name, value in (facts or {}).items():
+                    book.set_fact(name, value)
             self._follow()
+
+    def changed_after(self, revision: int) -> tuple[int, list[str]] | None:
+        """The next revision after one in which people came or changed, and who did; None: none."""
+        with self._read() as book:
+            row = book.connection.execute(
+                "SELECT min(revision) FROM people WHERE revision > ?", (revision,)
+            ).fetchone()
+            if row[0] is None:
+                return None
+            numbers = book.connection.execute(
+                "SELECT number FROM people WHERE revision = ?", (row[0],)
+            ).fetchall()
+            entries = book.some([number for (number,) in numbers])
+            return int(row[0]), [book.read(entry).id for entry in entries.values()]
 
     def lookalikes(self) -> dict[tuple[str, str], float]:
         """All pairs of people who resemble each other, and how much."""
@@ -658,12 +689,12 @@ class Gallery:
         coherence: float | None,
         person_id: str,
     ) -> None:
-        """Add templates to those that a person has, and keep the best; all are to agree, so that
-        nobody takes over an id by views that oust the older ones."""
+        """Add templates to those that a person has, and keep the best."""
         old = book.kept(entry, model[1])
-        everything = [*old, *(book.turned(one, model[0]) for one in new)]
-        if coherence is not None:
-            fused_row([one.embedding for one in everything], coherence)
+        turned = [book.turned(one, model[0]) for one in new]
+        if coherence is not None and old:
+            check_same(*([one.embedding for one in part] for part in (old, turned)), coherence)
+        everything = [*old, *turned]
         chosen = [everything[i] for i in sorted(best_templates(everything, limit))]
         row = fused_row([one.embedding for one in chosen], coherence)
         book.keep(entry, model[1], chosen, row, person_id)

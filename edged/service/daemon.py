@@ -18,8 +18,9 @@ from edged import __version__
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
-from edged.errors import BundleError, RuntimeFault, StorageError
+from edged.errors import BundleError, GalleryError, RuntimeFault, StorageError
 from edged.events.outbox import Outbox
+from edged.gallery.neighbours import catch_up
 from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
 from edged.mqtt.client import Link
@@ -323,11 +324,22 @@ class Daemon:
             self._identity,
             self._state,
             send,
+            on_idle=self._compare,
         )
         stack.callback(follow.close)
         follow.open()
         self._journal.on_record = follow.recorded
         return follow
+
+    def _compare(self) -> bool:
+        """From the site log's thread: who came from the site may resemble somebody."""
+        if self._config.gallery.lookalikes == "off":
+            return False
+        level = self._policy.nearness(self._index.people).lookalike
+        try:
+            return catch_up(self._gallery, self._index, level)
+        except GalleryError:  # somebody was removed this moment
+            return True
 
     def _open_threads(self, stack: ExitStack) -> None:
         self._camera = open_camera(self._config.camera, self._camera_changed)

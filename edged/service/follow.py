@@ -41,6 +41,8 @@ class Follow:
         send: publishes on ``sync/<kind>``.
         on_erased: told, in this thread, whom the site had erased.
         settle_s: see `Follower`.
+        on_idle: called in this thread while nothing waits, again and again as long as it says
+            that there is more to do.
 
     Raises:
         BrokerError: a key of ``mqtt.commands.keys`` is unusable.
@@ -57,6 +59,7 @@ class Follow:
         send: Callable[[str, bytes], bool],
         on_erased: Callable[[list[Erased]], None] = lambda _: None,
         settle_s: float = 2.0,
+        on_idle: Callable[[], bool] = lambda: False,
     ) -> None:
         sync, offers = settings.sync, None
         if sync is not None and sync.share_enrolments and sync.site_key is not None:
@@ -78,6 +81,8 @@ class Follow:
         self._ended = False
         self._thread: threading.Thread | None = None
         self._told: dict[str, Any] = {}
+        self._on_idle = on_idle
+        self._more = True  # for on_idle
 
     def open(self) -> None:
         """Start to follow; nothing is asked before there is a connection."""
@@ -141,6 +146,7 @@ class Follow:
                     opened = True
                 self._handle(*item)
                 self._follower.tick(time.monotonic())
+                self._more = (self._more or item[0] != "tick") and self._idle()
             except StorageError as fault:
                 if self._state.degrade("sync", str(fault)):
                     log.error("the site's log cannot be followed: %s", fault)
@@ -155,6 +161,10 @@ class Follow:
             before, self._told = self._told, {"site": self._follower.status}
             if _place(before) != _place(self._told) and self._state.restore("sync"):
                 log.warning("the site's log is followed again")
+
+    def _idle(self) -> bool:
+        """Use a pause; whether there is more to do in the next one."""
+        return bool(self._inbox) or self._on_idle()
 
     def _handle(self, what: str, value: Any) -> None:
         now_s = time.monotonic()
@@ -173,7 +183,8 @@ class Follow:
             while not self._ended:
                 if self._inbox:
                     return self._inbox.popleft()
-                wait_s = self._follower.due_s() - time.monotonic() if opened else 0.0
+                busy = not opened or self._more
+                wait_s = 0.0 if busy else self._follower.due_s() - time.monotonic()
                 if wait_s <= 0:
                     return "tick", None
                 self._news.wait(min(wait_s, _LONGEST_WAIT_S))

@@ -177,7 +177,7 @@ def test_all_that_is_stored_about_a_person_is_written_down_for_them(
     key = load_key(config.key)
     gallery = make_gallery(config.gallery, key)
     gallery.open()
-    gallery.set_lookalikes("a", {"b": 0.41234})
+    gallery.set_lookalikes({"a": {"b": 0.41234}})
     gallery.close()
     recording = RecordingFile(tmp_path / "recording.db", key)
     recording.open(make=True)

@@ -33,7 +33,7 @@ def fill(gallery: Gallery, people: int = 8) -> None:
         [*enrolments(0, people), *enrolments(0, 2, OTHER_MODEL)], limit=5, profiles={"p0": profile}
     )
     gallery.set_profile("p3", Profile(valid_from=0.0, valid_until=4e9, retention_days=3))
-    gallery.set_lookalikes("p1", {"p2": 0.7})
+    gallery.set_lookalikes({"p1": {"p2": 0.7}})
     gallery.set_fact("note", "kept")
     gallery.add_many(enrolments(people, 1), limit=5)
     gallery.remove(f"p{people}")

@@ -10,8 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import GalleryError
-from edged.gallery.neighbours import MOST, duplicates, keep_lookalikes, lookalikes, new_rows
-from edged.gallery.people import Enrolment
+from edged.gallery.neighbours import (
+    MOST,
+    catch_up,
+    duplicates,
+    keep_lookalikes,
+    lookalikes,
+    new_rows,
+)
+from edged.gallery.people import Enrolment, Stored
+from edged.gallery.profile import Profile
+from edged.gallery.sealed import Kept
 from edged.gallery.search import Index
 from edged.gallery.store import Gallery
 from edged.vault.secret import Secret
@@ -213,3 +222,21 @@ def test_people_without_lookalikes_cost_no_write(gallery: Gallery) -> None:
     before = gallery.revision
     keep_lookalikes(gallery, gallery.index(MODEL, SIZE), ["a", "b"], LEVEL)
     assert gallery.revision == before
+
+
+def test_who_came_by_another_way_than_an_enrolment_is_compared_afterwards(gallery: Gallery) -> None:
+    add(gallery, a=FACES[0], c=FACES[1])
+    index = gallery.index(MODEL, SIZE)
+    while catch_up(gallery, index, LEVEL):
+        assert gallery.lookalikes() == {}
+    kept = [Kept(near(FACES[0], 0.8), 0.9, "site:photo", "2026-01-01T00:00:00Z")]
+    gallery.apply([Stored("b", Profile(), {MODEL: kept}, "2026", 1)], [], {})
+    assert catch_up(gallery, index, LEVEL)
+    assert not catch_up(gallery, index, LEVEL)
+    ((pair, _),) = gallery.lookalikes().items()
+    assert set(pair) == {"a", "b"}
+    assert index.search(FACES[0], 1).candidates[0].lookalike
+    gallery.close()
+    gallery.open()
+    assert not catch_up(gallery, gallery.index(MODEL, SIZE), LEVEL)  # how far it got is kept
+    assert len(gallery.lookalikes()) == 1

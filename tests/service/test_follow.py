@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from edged.gallery.profile import Profile
@@ -59,3 +60,29 @@ def test_whom_the_site_names_is_let_in_and_whom_it_removes_is_erased(
         erased = door.site.event("gallery.erased", person_id=PERSON)
         assert erased["data"]["reason"] == "site"
         assert door.site.state["degraded"].get("sync") is None
+
+
+def test_people_of_the_site_who_look_alike_are_asked_for_a_wider_lead(
+    log: SiteLog, open_door: Callable[..., Door], mosquitto: Mosquitto, views: Views
+) -> None:
+    rng = np.random.default_rng(0)
+    for number, person_id in enumerate((PERSON, "twin")):
+        templates = []
+        for embedding in views.embeddings:
+            moved = embedding + number * 0.03 * rng.standard_normal(embedding.shape)
+            moved = (moved / np.linalg.norm(moved)).astype(np.float32)
+            templates.append(Kept(moved, 0.99, "photo", "2026-01-02T03:04:05Z"))
+        log.upsert(person_id, {views.model: templates}, Profile())
+    with SiteLink("127.0.0.1", mosquitto.port, root="edged/hq", log=log):
+        door = open_door(mqtt={"sync": {}}, gallery={"lookalike_margin": 0.4})
+        door.people(2)
+
+        def marked() -> bool:
+            with door.terminal.gallery() as gallery:
+                return len(gallery.lookalikes()) == 1
+
+        wait(marked)
+        door.stage.show("near")
+        event = door.site.event("access.review")["data"]
+        assert (event["reason"], event["lookalike"], event["margin"]) == ("lookalike", True, 0.4)
+        assert door.site.events("access.granted") == []
