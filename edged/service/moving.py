@@ -35,6 +35,8 @@ ALARM = 1e-3
 FEWEST = 30
 """Presentations that differ before similarities may end a move."""
 
+_RAREST = 1e-300  # a table that ends far below goes on to no rate at all
+
 TIE = 0.02
 """Similarities that differ by less say nothing about which network is better."""
 
@@ -70,7 +72,7 @@ def overlap(curve: Sequence[RiskPoint], onto: Sequence[RiskPoint]) -> bool:
 
 def strong_from(grant: float, curve: Sequence[RiskPoint]) -> float:
     """The similarity from which a match is beyond doubt, where `grant` lets somebody in."""
-    return max(grant, similarity_at(fmr_at(grant, curve) / STRONGER, curve))
+    return max(grant, similarity_at(max(_RAREST, fmr_at(grant, curve) / STRONGER), curve))
 
 
 def has_moved(old: int, new: int) -> bool:

@@ -154,9 +154,10 @@ def test_who_is_enrolled_from_photos_meanwhile_has_moved(edged, moving, new, tmp
     folder.mkdir(parents=True)
     (folder / "1.jpg").write_bytes(PORTRAIT.read_bytes())
     moving.configure(
-        gallery={"duplicates": "allow"},
+        gallery={"path": "gallery.db", "duplicates": "allow"},
         model=load(moving.config).model.model_dump(mode="json", include={"next", "allow_unsigned"}),
     )
+    assert load(moving.config).gallery.path.parent == moving.config.parent
     ran = edged("gallery", "import", folder.parent, "-c", moving.config)
     assert ran.code == 0, ran.err
     gallery = gallery_of(moving)

@@ -110,6 +110,11 @@ def test_beyond_doubt_is_never_below_the_threshold_and_rarer_by_its_factor(curve
         assert fmr_at(found, curve) == pytest.approx(fmr_at(grant, curve) / STRONGER, rel=1e-6)
 
 
+def test_beyond_doubt_of_a_table_that_is_all_but_level_is_a_number():
+    steep = (RiskPoint(1e-2, 0.3), RiskPoint(1e-9, 0.301))
+    assert strong_from(0.9, steep) == 0.9
+
+
 def test_people_move_with_enough_templates_or_where_the_old_network_knows_nothing_of_them():
     assert not has_moved(3, ENOUGH - 1)
     assert has_moved(3, ENOUGH)
