@@ -506,3 +506,20 @@ def fused_row(templates: list[Floats], coherence: float | None) -> Floats:
         )
     row: Floats = embeddings[0]
     return row
+
+
+def check_same(old: list[Floats], new: list[Floats], coherence: float) -> None:
+    """Refuse new views of somebody else than who a person's older ones are of: by the two sides
+    as a whole, since as many views of two people vouch each for their own.
+
+    Raises:
+        GalleryError: the two sides, or one view and all others, are less similar than this.
+    """
+    fused_row([*old, *new], coherence)
+    found = float(fused_row(old, None) @ fused_row(new, None))
+    if not found >= coherence:
+        raise GalleryError(
+            "the new views of a person do not show the same one as the older views: their "
+            f"similarity is {found:.2f}, {coherence:.2f} is needed; enrol again with that person "
+            "in view, or remove the person first if the older views are not theirs"
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
 from edged.gallery import wipe as wiping
-from edged.gallery.book import SCHEMA, Book, Record, fused_row, read_erased, read_record
+from edged.gallery.book import SCHEMA, Book, Record, check_same, fused_row, read_erased, read_record
 from edged.gallery.choose import best_templates
 from edged.gallery.files import (
     LAYOUT,
@@ -693,7 +693,7 @@ class Gallery:
         old = book.kept(entry, model[1])
         turned = [book.turned(one, model[0]) for one in new]
         if coherence is not None and old:
-            check_same(*([one.embedding for one in part] for part in (old, turned)), coherence)
+            check_same([one.embedding for one in old], [one.embedding for one in turned], coherence)
         everything = [*old, *turned]
         chosen = [everything[i] for i in sorted(best_templates(everything, limit))]
         row = fused_row([one.embedding for one in chosen], coherence)

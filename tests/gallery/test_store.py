@@ -217,6 +217,25 @@ def test_somebody_else_does_not_take_over_an_id_by_better_views(
     gallery.add_many(again, limit=limit, coherence=0.35)  # themselves, anew
 
 
+@pytest.mark.parametrize(("stored", "new"), [(1, 3), (2, 2), (3, 3), (5, 3), (5, 5), (3, 10)])
+def test_as_many_views_of_somebody_else_do_not_vouch_for_each_other(
+    gallery: Gallery, stored: int, new: int
+) -> None:
+    # each is like those of the same person, and like nobody else's
+    one, two, *noise = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))[0]
+    views = {
+        who: [(0.92 * row + 0.39 * other).astype(np.float32) for other in noise]
+        for who, row in (("a", one), ("b", 0.1 * one + 0.995 * two))
+    }
+    views = {who: [view / np.linalg.norm(view) for view in some] for who, some in views.items()}
+    mine = [Enrolment("a", view, MODEL, 0.9, "x") for view in views["a"]]
+    theirs = [Enrolment("a", view, MODEL, 0.9, "x") for view in views["b"]]
+    gallery.add_many(mine[:stored], limit=20, coherence=0.35)
+    with pytest.raises(GalleryError, match="do not show the same one"):
+        gallery.add_many(theirs[:new], limit=20, coherence=0.35)
+    gallery.add_many(mine[stored : stored + new], limit=20, coherence=0.35)
+
+
 def test_a_person_whose_stored_templates_cancel_out_is_never_found(
     gallery: Gallery, caplog: pytest.LogCaptureFixture
 ) -> None:
