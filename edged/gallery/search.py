@@ -87,6 +87,11 @@ class Index:
             since, row = self._blocks[slot // ROWS].row(slot % ROWS)
         return since, row if self._rotation is None else turn_back(row, self._rotation)
 
+    @property
+    def marked(self) -> frozenset[str]:
+        """Who resembles somebody else."""
+        return self._view.marked
+
     def mark(self, ids: Iterable[str]) -> None:
         """Who resembles somebody else here; replaces who did before. Ends when they leave."""
         with self._changes:

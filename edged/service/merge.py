@@ -46,12 +46,10 @@ class Roll:
     Attributes:
         moved: by the next one.
         waiting: by the one in use.
-        marked: who resembles somebody else.
     """
 
     moved: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
-    marked: frozenset[str] = frozenset()
 
     @property
     def people(self) -> int:
@@ -106,7 +104,7 @@ def look(old: Side, new: Side, roll: Roll, evidence: Fused, other: Fused | None)
         return Look(everybody, quality, old.identity, evidence, other, everybody, alone)
     moved = [
         replace(one, similarity=carried(one.similarity, new.curve, old.curve))
-        for one in best_of(new.index, other.template, roll.moved, roll.marked)
+        for one in best_of(new.index, other.template, roll.moved)
     ]
     candidates = merged(waiting, moved, NUMBER)
     qualities = (quality, new.quality(other.log_variance))
@@ -129,19 +127,17 @@ def _waiting(index: Index, probe: Floats, roll: Roll) -> tuple[Match, list[Candi
     found = [one for one in everybody.candidates if one.person_id not in roll.moved]
     if len(found) == len(everybody.candidates):
         return everybody, found
-    return everybody, best_of(index, probe, roll.waiting, roll.marked)
+    return everybody, best_of(index, probe, roll.waiting)
 
 
-def best_of(
-    index: Index, probe: Floats, ids: frozenset[str], marked: frozenset[str]
-) -> list[Candidate]:
+def best_of(index: Index, probe: Floats, ids: frozenset[str]) -> list[Candidate]:
     """The best of some of an index's people; exact.
 
     Few are compared one by one; of many the index is asked for so many of its best that some
     of them are among those, and for more where that was not enough.
     """
     if len(ids) <= FEW:
-        return _one_by_one(index, probe, ids, marked)
+        return _one_by_one(index, probe, ids)
     people = index.people
     wanted = ceil(_AHEAD * NUMBER * people / len(ids))
     while True:
@@ -152,10 +148,8 @@ def best_of(
         wanted *= _AHEAD
 
 
-def _one_by_one(
-    index: Index, probe: Floats, ids: Iterable[str], marked: frozenset[str]
-) -> list[Candidate]:
-    found = []
+def _one_by_one(index: Index, probe: Floats, ids: Iterable[str]) -> list[Candidate]:
+    found, marked = [], index.marked
     for who in ids:
         row = index.row(who)
         if row is not None:

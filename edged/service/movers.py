@@ -48,8 +48,7 @@ def roll_call(gallery: Gallery, old: Side, new: Side, before: Roll) -> Roll:
     else:
         counts = {who: len(gallery.kept(who, new.identity)) for who in others}
     moved |= {who for who in others if has_moved(int(who in has_old), counts.get(who, 0))}
-    marked = frozenset(who for pair in gallery.lookalikes() for who in pair)
-    return Roll(frozenset(moved), frozenset(has_old - moved), marked)
+    return Roll(frozenset(moved), frozenset(has_old - moved))
 
 
 def keep(gallery: Gallery, person_id: str, new: Side, embedding: Floats, quality: float) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.gallery.search import Index
-from edged.service.merge import FEW, Roll, Side, best_of, look
+from edged.service.merge import FEW, Roll, Side, look
 from edged.service.moving import carried
 from edged.testing.builders import policy
 from edged.types import RiskPoint
@@ -122,13 +122,18 @@ def test_an_empty_gallery_has_no_candidates():
     assert look(old, new, roll, evidence(old, 1), evidence(new, 1)).match.candidates == ()
 
 
-@pytest.mark.parametrize("people", [FEW, FEW + 1])
-def test_who_resembles_somebody_stays_marked_in_either_part(people):
-    old, _, roll = sides(people, 0)
-    old.index.mark(["p3"])
-    marked = frozenset({"p3"})
-    (best, _) = best_of(old.index, old.index.row("p3")[1], roll.waiting, marked)
-    assert (best.person_id, best.lookalike) == ("p3", True)
+@pytest.mark.parametrize("moved", [0, 5, FEW + 5])
+@pytest.mark.parametrize("waiting", [5, FEW + 5])
+def test_who_is_found_to_resemble_somebody_is_marked_at_once_in_either_part(moved, waiting):
+    old, new, roll = sides(moved + waiting, moved)
+    for number in {0, moved}:
+        who = f"p{number}"
+        for side in (old, new):
+            side.index.mark([who])  # after the roll was called
+        theirs = evidence(new, 1) if number >= moved else Fused(new.index.row(who)[1], -2.0, 3)
+        found = look(old, new, roll, Fused(old.index.row(who)[1], -2.0, 3), theirs)
+        best = found.match.candidates[0]
+        assert (best.person_id, best.lookalike) == (who, True)
 
 
 def test_what_the_old_network_would_have_done_alone():
