@@ -13,6 +13,7 @@ import shutil
 import struct
 import time
 from contextlib import contextmanager
+from glob import escape
 from typing import TYPE_CHECKING
 
 from edged.errors import DiskFull, StorageError
@@ -127,8 +128,12 @@ def told(path: Path) -> Iterator[None]:
 def _check_place(path: Path) -> None:
     """Nothing but a backup is ever replaced; what a killed one left is cleared away."""
     with told(path):
-        for stale in path.parent.glob(f".{path.name}.*"):
-            if stale.is_dir() and stale.stat().st_mtime < time.time() - _STALE_S:
+        for stale in path.parent.glob(f".{escape(path.name)}.*"):
+            if (
+                stale.is_dir()
+                and stale.stat().st_mtime < time.time() - _STALE_S
+                and {one.name for one in stale.iterdir()} <= {path.name}  # else not ours
+            ):
                 shutil.rmtree(stale, ignore_errors=True)
         if not path.exists():
             return

@@ -113,8 +113,13 @@ class _Gone:
 
     def __init__(self, gallery: Gallery, here: Contents, found: Reading) -> None:
         self._gallery = gallery
-        self._numbers = {e[0] for e in here.erased} if found.gallery == gallery.lineage else set()
-        self._tags = {e[1] for e in here.erased if e[2] >= found.made}
+        # its own revisions are in order whatever the clock was; of another gallery's time it
+        # alone tells
+        ours = found.gallery == gallery.lineage
+        self._numbers = {e[0] for e in here.erased} if ours else set()
+        self._tags = {
+            e[1] for e in here.erased if (e[4] > found.revision if ours else e[2] >= found.made)
+        }
         self.count = 0
 
     def but(self, people: Iterator[tuple[int, Stored]]) -> Iterator[Stored]:

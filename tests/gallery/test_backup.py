@@ -187,6 +187,23 @@ def test_who_is_erased_while_a_backup_is_made_is_not_in_it(
     assert look(folder / "people").unreadable == 1
 
 
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:05.000Z", "2099-01-01T00:00:05.000Z"])
+def test_of_its_own_backup_a_gallery_knows_who_was_erased_since_whatever_the_clock_said(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    with opened(folder) as gallery:
+        gallery.rekey()  # numbers say nothing then
+        monkeypatch.setattr("edged.gallery.store.utc_now", lambda: at)
+        gallery.remove("p2")
+        gallery.remove("p3")
+        assert read(gallery, folder / "people", replace=True).refused == 2
+        gallery.add_many(enrolments(3, 1), limit=5)
+        write(gallery, folder / "newer")
+        assert read(gallery, folder / "newer", replace=True).refused == 0
+        assert gallery.person("p2") is None
+        assert gallery.person("p3") is not None
+
+
 def test_people_who_are_there_are_replaced_only_when_that_is_said(folder: Path) -> None:
     with opened(folder) as gallery:
         gallery.add_many(enrolments(40, 1), limit=5)
@@ -456,6 +473,15 @@ def test_what_a_killed_one_left_is_cleared_away_in_time(folder: Path) -> None:
 def pem(key: X25519PrivateKey, password: bytes | None = None) -> bytes:
     how = NoEncryption() if password is None else BestAvailableEncryption(password)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, how)
+
+
+def test_what_only_looks_like_a_draft_of_its_own_is_not_cleared_away(folder: Path) -> None:
+    mine = folder / ".people.d" / "letters"
+    mine.mkdir(parents=True)
+    os.utime(folder / ".people.d", (0, 0))
+    with opened(folder) as gallery:
+        write(gallery, folder / "people")
+    assert mine.exists()
 
 
 def test_identities_are_x25519_private_keys_in_pem_form() -> None:
