@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edged.errors import GalleryError, StorageError
+from edged.events.types import utc_now
 from edged.gallery.profile import Erased, Profile
 from edged.gallery.rotation import rotation, turn, turn_back
 from edged.gallery.sealed import (
@@ -127,7 +128,7 @@ class Book:
         self.new: list[int] = []
         """Numbers whose keys were made in this transaction."""
         self.gone: list[int] = []
-        """Numbers whose keys were destroyed in it, which no rollback brings back."""
+        """Numbers whose keys were to be destroyed in it: no rollback brings those back."""
 
     # revisions and facts
 
@@ -218,7 +219,7 @@ class Book:
             made = self._keyring.new(self._generation.number, len(new))
             self.new += [number for number, _ in made]
             for person_id, (number, key) in zip(new, made, strict=True):
-                self.clear_dead(person_id)
+                self._clear_dead(person_id, revision)
                 entry = found[person_id] = Entry(number, key)
                 self.connection.execute(
                     "INSERT INTO people (number, tag, record, revision) VALUES (?, ?, x'', ?)",
@@ -227,9 +228,13 @@ class Book:
                 self.write(entry, Record(person_id, created, Profile()))
         return found
 
-    def clear_dead(self, person_id: str) -> None:
-        """Delete what is left of somebody of this id whose key is gone."""
-        self.connection.execute("DELETE FROM people WHERE tag = ?", (self.tag(person_id),))
+    def _clear_dead(self, person_id: str, revision: int) -> None:
+        """Bury what is left of somebody of this id whose key is gone."""
+        tag = self.tag(person_id)
+        for (number,) in self.connection.execute(
+            "SELECT number FROM people WHERE tag = ?", (tag,)
+        ).fetchall():
+            self.bury(number, utc_now(), "no_key", revision)
 
     def read(self, entry: Entry) -> Record:
         """What is known of a person."""
@@ -265,8 +270,8 @@ class Book:
     def erase(self, erased: Mapping[int, Erased]) -> None:
         """Destroy people's keys, by number, then what they sealed."""
         notices = {number: write_erased(one) for number, one in erased.items()}
-        self._keyring.destroy(erased.keys(), notices)
         self.gone += erased
+        self._keyring.destroy(erased.keys(), notices)
         for number, one in erased.items():
             self.bury(number, one.at, one.reason, one.revision)
 

@@ -196,7 +196,7 @@ class Keyring:
             rows = connection.execute(
                 "SELECT person, notice, told FROM destroyed ORDER BY told, person LIMIT ?", (limit,)
             ).fetchall()
-        self._quiet = None if rows else version
+            self._quiet = None if rows else version  # in here: another thread may destroy next
         return {number: (notice, bool(told)) for number, notice, told in rows}
 
     def note_told(self, number: int) -> None:

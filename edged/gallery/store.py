@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -89,6 +89,7 @@ class Gallery:
         self._revisions: dict[str, int] = {}  # of the file, that an index holds at least
         self._ids: dict[int, str] = {}  # of everybody in an index
         self._seen = 0
+        self._place: tuple[int, int] | None = None  # on the disk, of the file that is open
         self._due_s: float | None = None  # when the first one is due; None: to be looked up
         self._force_s = (0.0, float("inf"))  # while the clock is in here, who is in force stays
 
@@ -114,6 +115,7 @@ class Gallery:
                 self._generation, self._database = current_generation(
                     self.path, self._key, self._keyring, self._lock_file
                 )
+                self._place = self._found()
                 self._finish_erasing()
                 self._seen = self._database.data_version
             except BaseException:
@@ -337,12 +339,13 @@ class Gallery:
             with self._read() as book:
                 left = book.among(notices)
             if left:
-                with self._write() as book:
-                    revision = book.bump()
-                    for number in left:
-                        one = notices[number].erased
-                        book.bury(number, one.at, one.reason, revision)
-                self._follow()
+                with self._lock:
+                    with self._write() as book:
+                        revision = book.bump()
+                        for number in left:
+                            one = notices[number].erased
+                            book.bury(number, one.at, one.reason, revision)
+                    self._follow()
         return list(notices.values())
 
     def note_told(self, erasure: Erasure) -> None:
@@ -369,10 +372,7 @@ class Gallery:
                 self._turn(now_s)
             except StorageError as fault:
                 log.error("who is in force cannot be read, so nobody is found: %s", fault)
-                for index in self._indexes.values():
-                    index.remove(index.ids())
-                self._revisions.clear()
-                self._seen = -1
+                self._find_nobody()
 
     def _turn(self, now_s: float) -> None:
         before_s = self._force_s[0]
@@ -536,16 +536,26 @@ class Gallery:
 
     def changed(self) -> bool:
         """Whether another process changed the file since the last `refresh`; microseconds."""
-        if self._wiped is None and wiping.marker(self.path).exists():
+        if self._wiped is None and (wiping.marker(self.path).exists() or self._moved):
             return True
         return self._opened().data_version != self._seen
 
     def refresh(self) -> None:
-        """Bring the indexes to what the file holds now."""
+        """Bring the indexes to what the file holds now.
+
+        Raises:
+            StorageError: it cannot be read; where it is another file than was opened, nobody is
+                found from here on.
+        """
         with self._lock:
             if self._wiped is None and (wiped := wiping.read_wiped(self.path)):
                 self._become_nothing(wiped)
                 return
+            if self._wiped is None and self._moved:  # wiped and made anew, for instance
+                self._find_nobody()
+                raise StorageError(
+                    f"{self.path}: not the file that was opened any more; restart the terminal"
+                )
             # read first: what comes in after it makes `changed` true once more
             seen = self._opened().data_version
             self._due_s = None
@@ -609,6 +619,7 @@ class Gallery:
             index.mark(marked)
 
     def _load(self, book: Book, index: Index, now_s: float) -> None:
+        index.remove(index.ids())  # of an attempt that failed half-way
         number = book.model(index.model)
         if number is not None:
             for owners, ids, matrix in book.rows(number, index.size, now_s):
@@ -748,7 +759,6 @@ class Gallery:
         """What a power cut left of people whose keys were destroyed."""
         with self._read() as book:
             dead = book.without_key()
-            known = [n for (n,) in book.connection.execute("SELECT number FROM people")]
         if dead:
             self.erasures(limit=len(dead) + _MOST_AT_ONCE)
             with self._write() as book:
@@ -757,7 +767,15 @@ class Gallery:
                     book.bury(number, utc_now(), "no_key", revision)
             log.warning("%d people whose keys had been destroyed were erased for good", len(dead))
         assert self._generation is not None  # noqa: S101  # opened just now
-        self._keyring.destroy_orphans(self._generation.number, known)
+        generation = self._generation.number
+        if self._keyring.orphans(generation, self._numbers()):
+            # whatever the clock says of their age: somebody may be just adding these people
+            with suppress(StorageError), alone(self._lock_file):
+                self._keyring.destroy_orphans(generation, self._numbers())
+
+    def _numbers(self) -> list[int]:
+        with self._read() as book:
+            return [n for (n,) in book.connection.execute("SELECT number FROM people")]
 
     def _known(self, book: Book, person_id: str) -> Entry:
         entry = book.find(person_id)
@@ -863,8 +881,7 @@ class Gallery:
             assert self._generation is not None  # noqa: S101  # a database is open
             with self._read() as book:
                 found = examine(book)
-                rows = book.connection.execute("SELECT number FROM people").fetchall()
-            orphans = self._keyring.orphans(self._generation.number, [n for (n,) in rows])
+            orphans = self._keyring.orphans(self._generation.number, self._numbers())
         if orphans:
             found.append(f"{len(orphans)} keys of nobody")
         return found
@@ -887,11 +904,29 @@ class Gallery:
         except StorageError:
             return None
 
-    def _become_nothing(self, wiped: wiping.Wiped) -> None:
-        """Let go of the files; nobody is in what stands for them."""
+    def _find_nobody(self) -> None:
+        """Empty the indexes until `refresh` has read everybody again."""
         for index in self._indexes.values():
             index.remove(index.ids())
         self._revisions.clear()
+        self._seen = -1
+
+    def _found(self) -> tuple[int, int] | None:
+        """Which file lies at the path."""
+        try:
+            facts = self.path.stat()
+        except OSError:
+            return None
+        return facts.st_dev, facts.st_ino
+
+    @property
+    def _moved(self) -> bool:
+        """Whether the file that is open is not the one at the path any more."""
+        return self._place is not None and self._found() != self._place
+
+    def _become_nothing(self, wiped: wiping.Wiped) -> None:
+        """Let go of the files; nobody is in what stands for them."""
+        self._find_nobody()
         self._ids.clear()
         self._due_s = None
         if self._database is not None:
@@ -931,7 +966,7 @@ class Gallery:
                 yield book
         except BaseException:
             # whose key is gone is never found again, whatever became of the rest
-            dead = [self._ids[number] for number in gone if number in self._ids]
+            dead = [self._ids[n] for n in self._destroyed(gone) if n in self._ids]
             for index in self._indexes.values():
                 index.remove(dead)
             if made:
@@ -939,6 +974,12 @@ class Gallery:
             raise
         finally:
             self._due_s = None
+
+    def _destroyed(self, numbers: Collection[int]) -> set[int]:
+        """Those of these people whose key is gone, as far as can be known."""
+        with suppress(StorageError):
+            return set(numbers) - self._keyring.keys(numbers).keys()
+        return set(numbers)
 
 
 def _kept(one: Enrolment, created: str) -> Kept:

@@ -6,6 +6,7 @@ import base64
 import json
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -286,6 +287,51 @@ def test_who_another_process_left_half_erased_is_forgotten_here_too(
     assert (left.erased.person_id, left.erased.templates) == ("a", 1)
     assert index.ids() == {"b"}
     assert [one.id for one in gallery.people()] == ["b"]
+
+
+def test_whose_key_is_gone_is_not_found_though_the_disk_stops_what_follows(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = gallery.index(MODEL, 16)
+    enrol(gallery, "a")
+
+    def full() -> None:
+        raise DiskFull("no room left")
+
+    monkeypatch.setattr(gallery._keyring._database, "checkpoint", full)
+    with pytest.raises(DiskFull):
+        gallery.remove("a")
+    assert index.ids() == set()
+
+
+def test_who_was_half_erased_and_comes_back_with_another_network_is_forgotten_by_the_first(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    index = gallery.index(MODEL, 16)
+    enrol(gallery, "a")
+    command = [sys.executable, "-c", _CHILD, str(tmp_path / "gallery.db")]
+    assert subprocess.run(command, check=False).returncode == 9
+    face = FACES[1]
+    gallery.add("a", face, model="other@1#0", quality=0.9, source="photo", limit=5)
+    assert index.ids() == set()
+
+
+def test_an_erasure_in_another_thread_while_nothing_is_left_to_be_told_is_told(
+    gallery: Gallery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enrol(gallery, "a")
+    snapshot = gallery._keyring._database.snapshot
+
+    @contextmanager
+    def then_somebody_goes() -> Iterator[Any]:
+        monkeypatch.undo()
+        with snapshot() as connection:
+            yield connection
+        gallery.remove("a")
+
+    monkeypatch.setattr(gallery._keyring._database, "snapshot", then_somebody_goes)
+    assert gallery.erasures() == []
+    assert [one.erased.person_id for one in gallery.erasures()] == ["a"]
 
 
 def test_once_it_is_settled_nothing_of_the_id_is_left_in_the_files(
