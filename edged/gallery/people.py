@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 _LONGEST_ID = 64
 _LONGEST_TEXT = 200
 _NOT_IN_A_TOPIC = "/+#"
+# Printable by Unicode's word, and yet nothing: with them two ids look the same.
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +133,11 @@ def check_id(person_id: str) -> None:
     if any(character in _NOT_IN_A_TOPIC for character in person_id):
         raise GalleryError(f"a person's id cannot hold any of {' '.join(_NOT_IN_A_TOPIC)}")
     _check_text(person_id, "a person's id")
+    if unseen := _UNSEEN.search(person_id):
+        raise GalleryError(
+            f"a person's id holds U+{ord(unseen[0]):04X} at character {unseen.start() + 1}, "
+            "which cannot be seen"
+        )
 
 
 def _check_text(text: str, what: str) -> None:
