@@ -117,14 +117,11 @@ class Journal:
             ).fetchone()
         return None if row is None else read_entry(json.loads(row[0]))
 
-    def removed_since(self, person_id: str, revision: int) -> bool:
-        """Whether a person was removed after a revision that is in the log."""
+    def changed_since(self, person_id: str, revision: int) -> bool:
+        """Whether the log says anything of a person after a revision that is in it."""
         with self._database.snapshot() as connection:
             rows = connection.execute("SELECT entry FROM log WHERE revision > ?", (revision,))
-            return any(
-                entry["op"] == "remove" and entry["person_id"] == person_id
-                for entry in (json.loads(text) for (text,) in rows)
-            )
+            return any(json.loads(text)["person_id"] == person_id for (text,) in rows)
 
     def after(self, revision: int) -> tuple[bytes, int]:
         """Entries after a revision as the content of one message, and how many these are."""

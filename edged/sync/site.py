@@ -246,13 +246,14 @@ class SiteLog:
         """
         try:
             with self._lock:
-                merged = self._merged(self._open_offer(terminal, message))
+                merged = self._merged(*self._open_offer(terminal, message))
                 return None if merged is None else self.append([merged])
         except (Unreadable, BadEntry, GalleryError) as fault:
             _log.warning("%s: an offer is not taken: %s", terminal, fault)
             return None
 
-    def _open_offer(self, terminal: str, message: bytes) -> Entry:
+    def _open_offer(self, terminal: str, message: bytes) -> tuple[Entry, int]:
+        """Who is offered, and up to which revision the terminal held the log then."""
         if self._opens_offers is None or terminal not in self._signing:
             raise Unreadable("none are taken from it")
         line, sealed = split(message)
@@ -273,26 +274,32 @@ class SiteLog:
         entries = read_entries(content)
         if len(entries) != 1 or entries[0].removes:
             raise Unreadable("it offers nobody")
-        if self.journal.removed_since(entries[0].person_id, offer.held):
-            raise Unreadable("the person was removed since it was made")
-        return entries[0]
+        return entries[0], offer.held
 
-    def _merged(self, offered: Entry) -> Entry | None:
-        """What is known of the person with what is offered; None: that is known already."""
+    def _merged(self, offered: Entry, held: int) -> Entry | None:
+        """What is known of the person with what is offered; None: that is known already.
+
+        Raises:
+            Unreadable: the log says something newer of the person than the terminal held.
+        """
         known = self.journal.person(offered.person_id)
-        if known is None:
-            return offered
-        merged = {model: list(some) for model, some in (known.templates or {}).items()}
-        for model, some in (offered.templates or {}).items():
+        merged = {} if known is None else _lists(known)
+        for model, some in _lists(offered).items():
             old = merged.get(model, [])
             new = [one for one in some if not any(same(one, other) for other in old)]
             if new:
                 # those just taken stay: the terminal offers them until the log names them
                 room = max(0, self._limit - len(new))
                 merged[model] = [*(old[i] for i in best_templates(old, room) if room), *new]
-        if merged == known.templates:
+        if known is not None and merged == known.templates:
             return None
-        return replace(known, templates=merged)
+        if self.journal.changed_since(offered.person_id, held):
+            raise Unreadable("the log says something newer of the person")
+        return replace(known or offered, templates=merged)
 
     def _aud(self, terminal: str) -> str:
         return f"{self._site}/{terminal}"
+
+
+def _lists(entry: Entry) -> dict[str, list[Kept]]:
+    return {model: list(some) for model, some in (entry.templates or {}).items()}

@@ -138,7 +138,7 @@ class Offer(Claims):
 
     Attributes:
         iss: ``<site>/<terminal>`` that offers.
-        log, epoch, held: what it held then; a later removal in the log outweighs the offer.
+        log, epoch, held: what it held then; whatever the log says of the person later outweighs it.
     """
 
     sync: Literal["offer"]

@@ -142,6 +142,34 @@ def test_whom_the_site_removed_is_not_brought_back_by_an_old_offer(
     assert site.take_offer("door-1", message) is None
 
 
+def test_what_the_site_put_right_is_not_undone_by_an_old_offer(site: Site, door: Terminal) -> None:
+    door.meet(site)
+    door.enrol("eve", "mallory")
+    message = offer(door)
+    door.go_on(site)
+    assert door.who("mallory") == "eve"
+    site.enrol("eve")  # with her own face
+    assert site.take_offer("door-1", message) is None  # by whoever owns the broker
+    door.meet(site)
+    assert door.who("mallory") is None
+    assert door.who("eve") == "eve"
+
+
+def test_two_terminals_that_enrol_one_person_at_once_are_both_heard(
+    site: Site, door: Terminal, other: Terminal
+) -> None:
+    door.meet(site)
+    other.meet(site)
+    door.enrol("eve", "eve")
+    other.enrol("eve", "eve2")
+    for terminal in (door, other, door, other):
+        terminal.now_s += 60
+        terminal.meet(site)
+    for terminal in (door, other):
+        assert len(terminal.gallery.kept("eve", MODEL)) == 2
+        assert terminal.follower.status["offered"] == 0
+
+
 def test_an_offer_shows_nothing_of_the_person(site: Site, door: Terminal) -> None:
     door.meet(site)
     door.enrol("canary-id", "eve")
