@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 from edged.errors import EdgedError, GalleryError
 
@@ -73,8 +74,19 @@ def _tell(stream: TextIO | None, text: str) -> None:
 
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is not None:  # None: the process was started with it closed
-        stream.write(text)
+        stream.write(_harmless(text))
         stream.flush()
+
+
+def _harmless(text: str) -> str:
+    """With what would steer a terminal, or what it cannot show, spelt out: a file may have any
+    name."""
+    if text.isprintable():
+        return text
+    return "".join(
+        one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else ascii(one)[1:-1]
+        for one in text
+    )
 
 
 def add_json(command: argparse.ArgumentParser) -> None:

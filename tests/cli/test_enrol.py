@@ -252,3 +252,14 @@ def test_a_damaged_key_is_not_repeated(edged, site):
     assert ran.code == 2
     assert "16 hex digits" in ran.err
     assert "0123456789abcdef" not in ran.err
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b]0;owned\x07.jpg", "\x9b2J.jpg", "two\nlines.jpg", "\udcff.jpg"]
+)
+def test_a_hostile_file_name_does_nothing_to_the_screen(edged, site, tmp_path, name):
+    (tmp_path / name).write_bytes(b"no image")
+    for images in ([PORTRAIT, tmp_path / name], [tmp_path / name]):
+        ran = edged("enrol", "-c", site.config, "ann", *images)
+        assert ".jpg" in ran.out + ran.err
+        assert all(one.isprintable() or one == "\n" for one in ran.out + ran.err)
