@@ -12,6 +12,7 @@ from edged.door.table import make_door
 from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
 from edged.events.outbox import Outbox
 from edged.gallery.store import make_gallery
+from edged.gallery.wipe import describe
 from edged.history.store import History, beside
 from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
@@ -179,7 +180,7 @@ def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
     files: dict[str, tuple[Path, Callable[[], None]]] = {}
     if "gallery" in parts:
         gallery = parts["gallery"]
-        files["gallery.path"] = gallery.path, lambda: _open(make_gallery(gallery, key))
+        files["gallery.path"] = gallery.path, lambda: _open_gallery(gallery, key)
         files["gallery.keys"] = gallery.keys_path, lambda: None  # opened with the gallery
     if "events" in parts:
         events = parts["events"]
@@ -204,6 +205,18 @@ _BY_KEY = ("gallery.path", "events.path")
 
 def _taken(owner: str) -> None:
     raise StorageError(f"is the file of {owner} already; give each a file of its own")
+
+
+def _open_gallery(settings: schema.Gallery, key: Secret) -> None:
+    """And read what a terminal reads of it again and again."""
+    gallery = make_gallery(settings, key)
+    try:
+        gallery.open()
+        if gallery.wiped is not None:
+            raise StorageError(describe(gallery.wiped))
+        _ = gallery.revision
+    finally:
+        gallery.close()
 
 
 def _open_recording(file: RecordingFile) -> None:

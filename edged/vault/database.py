@@ -238,7 +238,8 @@ class Database:
         """
         if not self.path.is_file():
             raise StorageError(f"{self.path}: not a plain file")
-        if self.path.stat().st_size == 0:  # to SQLite a fresh database, and its WAL worthless
+        size = self.path.stat().st_size
+        if size == 0:  # to SQLite a fresh database, and its WAL worthless
             raise unreadable(self.path, self._key, self._layout)
         connection = self._bare(self.path, "ro")
         try:
@@ -247,13 +248,24 @@ class Database:
             if "not a database" in str(fault):
                 raise unreadable(self.path, self._key, self._layout) from None
             if "malformed" in str(fault):  # the first page is authentic, and counts more pages
-                raise StorageError(
-                    f"{self.path}: cut short ({self.path.stat().st_size} bytes); restore it from "
-                    "a backup"
-                ) from fault
+                raise self._cut_short(size) from fault
             raise translate(fault, self.path) from fault
         finally:
             connection.close()
+        if not self._has_wal():  # before the size: another process may be at its last checkpoint
+            size = self.path.stat().st_size
+            if size % self._layout.page_bytes:
+                raise self._cut_short(size)
+
+    def _has_wal(self) -> bool:
+        """Whether there is a WAL with content, of which the file's last page may be a part yet."""
+        try:
+            return self._wal.stat().st_size > 0
+        except FileNotFoundError:
+            return False
+
+    def _cut_short(self, size: int) -> StorageError:
+        return StorageError(f"{self.path}: cut short ({size} bytes); restore it from a backup")
 
     def _bare(self, path: Path, mode: str) -> Connection:
         from sqlcipher3 import dbapi2

@@ -363,3 +363,10 @@ def test_there_is_nothing_to_wipe_where_there_is_no_gallery(
     assert ran.code == 1
     assert "there is no gallery to be wiped" in ran.err
     assert not (bare.folder / "gallery.db.wiped").exists()
+
+
+def test_check_says_that_a_gallery_was_wiped(site: Site, edged: Callable[..., Ran]) -> None:
+    edged("gallery", "wipe", "--yes-erase-everybody", "-c", site.config)
+    ran = edged("check", "-c", site.config)
+    assert ran.code != 0
+    assert "wiped at" in ran.out + ran.err

@@ -102,6 +102,10 @@ def cut_short(name: str, left: int) -> Callable[[Path], object]:
     return settled(lambda folder: os.truncate(folder / name, left))
 
 
+def cut_by_a_byte(path: Path) -> None:
+    os.truncate(path, path.stat().st_size - 1)
+
+
 def written(name: str, content: bytes) -> Callable[[Path], None]:
     return lambda folder: (folder / name).write_bytes(content) and None
 
@@ -168,6 +172,14 @@ WRONG: dict[str, tuple[Callable[[Path], object], type[StorageError], str]] = {
     ),
     "gallery.keys cut within a page": (
         cut_short("gallery.keys", 5000), StorageError, r"gallery\.keys: cut short.*\(5000 bytes\)",
+    ),
+    "gallery.db cut by a byte": (
+        settled(lambda folder: cut_by_a_byte(folder / "gallery.db")), StorageError,
+        r"gallery\.db: cut short \(",
+    ),
+    "gallery.keys cut by a byte": (
+        settled(lambda folder: cut_by_a_byte(folder / "gallery.keys")), StorageError,
+        r"gallery\.keys: cut short \(",
     ),
     "gallery.db cut at a page": (
         cut_short("gallery.db", 3 * 16_384), StorageError, r"gallery\.db: cut short.*\(49152",
