@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from edged.decision.agreement import Asked
 from edged.decision.enrolment import TURN_S, Enrolment, Progress
 from edged.decision.presentation import Phase
@@ -19,6 +21,7 @@ from edged.gallery.profile import Profile
 from edged.service.acquaintance import Acquaintance
 from edged.service.display import Display, Prompt
 from edged.service.enrolling import check_consent, enrol, reason_of
+from edged.service.photos import ENOUGH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -287,6 +290,7 @@ class Guided:
         settings = self._config.gallery
         profile = agreed(self._profile(request), request.confirm)
         who = request.person_id
+        self._refuse_another(who)
         templates = [
             template
             for embedding, quality, second in self._views
@@ -304,6 +308,21 @@ class Guided:
             settings=settings,
             nearness=self._nearness,
         )
+
+    def _refuse_another(self, person_id: str) -> None:
+        """Who is known well is enrolled anew only where it is surely them, as with photos."""
+        stored = self._gallery.templates(person_id, self._identity)
+        if len(stored) < ENOUGH:
+            return
+        before = np.stack(stored).sum(axis=0)
+        now = np.stack([embedding for embedding, _, _ in self._views]).sum(axis=0)
+        least = self._same * float(np.linalg.norm(before) * np.linalg.norm(now))
+        if not float(before @ now) >= least:
+            raise EnrolmentRefused(
+                "incoherent",
+                "who stands there may be somebody else than is enrolled under this id; remove "
+                "the person first if the older views are not theirs",
+            )
 
     def _profile(self, request: EnrolmentRequest) -> Profile:
         """What is to be kept: a command that gives nothing, or a name alone, leaves the rest."""

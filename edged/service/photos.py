@@ -29,7 +29,8 @@ NOBODY_KNOWS = "the photos show several people, none of them more often than the
 _MOST_FACES = 5
 _RIVAL = 0.5
 _SAME_PHOTO = 0.9999
-_ENOUGH = 2  # templates that together say well enough who somebody is
+ENOUGH = 2
+"""Templates that together say well enough who somebody is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,7 +155,7 @@ def coherent(views: Floats, stored: Floats, asked: Levels) -> list[int]:
         of two people do not say whose folder it is.
     """
     grown = _largest(views, stored, asked.same)
-    if not grown and len(stored) < _ENOUGH:
+    if not grown and len(stored) < ENOUGH:
         grown = _largest(views, stored, asked.different)
     return sorted(grown)
 

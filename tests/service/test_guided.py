@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from edged.decision.agreement import Asked
 from edged.decision.presentation import Phase
 from edged.demo import scenes
 from edged.errors import EnrolmentRefused
+from edged.gallery.people import Enrolment
 from edged.gallery.profile import Consent, Profile, read_profile
 from edged.service.guided import EnrolmentRequest, agreed, how_to_ask
 from tests.service.test_terminal import Bench, bench, near
@@ -19,6 +22,7 @@ from tests.service.test_terminal import Bench, bench, near
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edged.service.engine import Engine
     from edged.types import Image
 
 __all__ = ["bench", "near"]  # fixtures
@@ -257,3 +261,20 @@ def test_a_consent_keeps_its_date_and_none_is_made_up() -> None:
     assert agreed(Profile(), "turn") == Profile()
     dated = Profile(consent=Consent(basis="contract", given=5.0, confirmed="forged"))
     assert agreed(dated, "page").consent == Consent(basis="contract", given=5.0, confirmed="page")
+
+
+@pytest.mark.parametrize(("alike", "ended"), [(0.40, "enrol.failed"), (0.55, "enrol.completed")])
+def test_who_may_be_somebody_else_is_not_enrolled_under_an_id_that_is_known_well(
+    it: Bench, engine: Engine, near: Image, alike: float, ended: str
+) -> None:
+    face = engine.extract(near).embedded.embedding
+    other = np.roll(face, 1) - float(np.roll(face, 1) @ face) * face
+    row = alike * face + math.sqrt(1 - alike**2) * other / np.linalg.norm(other)
+    stored = [Enrolment("new", row, engine.identity, 0.9, "photo")] * 2
+    gallery = it.terminal.enrolling._gallery
+    gallery.add_many(stored, limit=5)
+    it.terminal.enrolling.begin(request())
+    it.see(near, 10)
+    assert it.types == ["enrol.started", ended]
+    assert told(it).get("reason") == ("incoherent" if ended == "enrol.failed" else None)
+    assert len(gallery.kept("new", engine.identity)) == (2 if ended == "enrol.failed" else 3)
