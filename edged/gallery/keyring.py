@@ -86,6 +86,10 @@ class Keyring:
         """Close the file; safe twice."""
         self._database.close()
 
+    def shrink(self) -> None:
+        """See `Database.shrink`."""
+        self._database.shrink()
+
     def integrity(self) -> list[str]:
         """What is wrong with the file; see `Database.integrity`."""
         return self._database.integrity()

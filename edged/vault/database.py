@@ -109,6 +109,14 @@ class Database:
             except _error() as fault:
                 raise translate(fault, self.path) from fault
 
+    def shrink(self) -> None:
+        """Give back the memory of pages that were read and need not be at hand."""
+        with self._lock:
+            try:
+                self._opened().execute("PRAGMA shrink_memory")
+            except _error() as fault:
+                raise translate(fault, self.path) from fault
+
     def integrity(self) -> list[str]:
         """What is wrong with the file, every page of it read: as SQLCipher and SQLite put it.
 
