@@ -198,7 +198,8 @@ class Migration:
             if seen is not None:
                 self._mover.put(Compared(who, self._now(), seen))
         elif self._beyond_doubt(who, outcome, found):
-            self._mover.put(Recognised(who, self._now(), new.template, found.qualities[1]))
+            made = new.template, found.qualities[1], found.old.template
+            self._mover.put(Recognised(who, self._now(), *made))
 
     def _beyond_doubt(self, who: str, outcome: Outcome, found: Look) -> bool:
         best = found.alone.candidates[0] if found.alone.candidates else None

@@ -41,13 +41,15 @@ _POLL_S = 1.0
 class Recognised:
     """Somebody was recognised beyond doubt: what the next network made of them.
 
-    ``at_s`` is when, monotonic seconds, here and below.
+    ``at_s`` is when, monotonic seconds, here and below; ``known`` what the network in use made
+    of the same views.
     """
 
     person_id: str
     at_s: float
     embedding: Floats
     quality: float
+    known: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,9 +169,20 @@ class Mover:
         first = self._new.index.row(job.person_id) is None
         last_s = self._last_s.get(job.person_id, float("-inf") if first else self._begun_s)
         if job.at_s - last_s >= APART_S and keep(
-            self._gallery, job.person_id, self._new, job.embedding, job.quality
+            self._gallery,
+            job.person_id,
+            self._new,
+            job.embedding,
+            job.quality,
+            lambda: self._is_still(job),
         ):
             self._last_s[job.person_id] = job.at_s
+
+    def _is_still(self, job: Recognised) -> bool:
+        """Whether nobody else was enrolled under the id since."""
+        row = self._old.index.row(job.person_id)
+        grant = self._policy.thresholds(len(self._old.index)).grant
+        return row is not None and float(row[1] @ job.known) >= grant
 
     def _count(self, job: Compared) -> None:
         times = self._counted.setdefault(job.person_id, [])

@@ -51,11 +51,21 @@ def roll_call(gallery: Gallery, old: Side, new: Side, before: Roll) -> Roll:
     return Roll(frozenset(moved), frozenset(has_old - moved))
 
 
-def keep(gallery: Gallery, person_id: str, new: Side, embedding: Floats, quality: float) -> bool:
+def keep(
+    gallery: Gallery,
+    person_id: str,
+    new: Side,
+    embedding: Floats,
+    quality: float,
+    still: Callable[[], bool] = lambda: True,
+) -> bool:
     """Give somebody who is enrolled one more template of the next network.
 
     Where it does not fit those of earlier visits nobody can say which of them are wrong: it
     begins anew with this one. Nobody is enrolled by this who was removed meanwhile.
+
+    Args:
+        still: whether the id is still that of who was recognised.
 
     Returns:
         Whether anything was stored.
@@ -64,7 +74,7 @@ def keep(gallery: Gallery, person_id: str, new: Side, embedding: Floats, quality
         StorageError: nothing was changed.
     """
     revision, kept = gallery.revision, gallery.kept(person_id, new.identity)
-    if len(kept) >= ENOUGH:
+    if len(kept) >= ENOUGH or not still():
         return False
     fresh = Kept(embedding, quality, SOURCE, utc_now())
     together = np.stack([*(one.embedding for one in kept), embedding])

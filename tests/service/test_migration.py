@@ -378,11 +378,27 @@ def test_who_was_removed_meanwhile_is_not_enrolled_again(
     new = it.moving()
     assert it.gallery.remove(PERSON)
     found = it.engine.extract(near).embedded.embedding
-    it.move._mover.put(Recognised(PERSON, it.clock.s, found, 0.9))
+    it.move._mover.put(Recognised(PERSON, it.clock.s, found, 0.9, found))
     it.moved(0)
     it.move.close()
     assert it.gallery.people() == []
     assert it.gallery.kept(PERSON, new) == []
+
+
+@pytest.mark.parametrize("same", [False, True])
+def test_who_has_the_id_of_somebody_who_was_removed_meanwhile_gets_no_template_of_theirs(
+    bench: Callable[..., Bench], near: Image, same: bool
+) -> None:
+    from edged.service.mover import Recognised
+
+    it = bench()
+    new = it.moving()
+    found = it.engine.extract(near).embedded.embedding
+    it.gallery.remove(PERSON)
+    now = found if same else -found
+    it.gallery.add_many([Enrolment(PERSON, now, it.engine.identity, 0.9, "photo")], limit=5)
+    it.move._mover._keep(Recognised(PERSON, it.clock.s, found, 0.9, found))
+    assert len(it.gallery.kept(PERSON, new)) == same
 
 
 @pytest.mark.parametrize(
