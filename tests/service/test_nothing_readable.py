@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from edged.gallery.files import LAYOUT, PURPOSE
 from edged.gallery.keyring import Keyring
+from edged.gallery.profile import Profile
 from edged.gallery.rotation import rotation, turn
+from edged.gallery.sealed import Kept
+from edged.mqtt.sign import sign_claims
+from edged.sync.site import Follows, SiteLog
+from edged.vault.identity import Identity, pem
 from edged.vault.secret import Secret
-from tests.service.kit import PERSON, SECRET
+from tests.service.kit import PERSON, PRIVATE_PEM, SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +38,7 @@ GROUP = "canary-keepers"
 
 def needles(views: Views, terminal: Terminal) -> dict[str, list[bytes]]:
     """What must not be found, by what it is, in the forms in which it is apt to lie about."""
-    key = bytes.fromhex(SECRET)
+    key = bytes.fromhex((terminal.folder / "secret.key").read_text())
     keys = [key]
     templates = [np.stack(views.embeddings)]
     keyring = Keyring(terminal.folder / "gallery.keys", Secret(key))
@@ -129,6 +138,88 @@ def test_no_face_name_or_key_lies_about_while_the_terminal_works(
     assert core_limit(process.pid) == "0"
     terminal.kill()  # what an unplanned end leaves
     assert scanned(terminal, temporary, secrets, *quiet) == {}
+
+
+def test_keys_copies_sync_and_the_end_of_a_gallery_show_nobody(
+    make_terminal: Callable[..., Terminal],
+    views: Views,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    temporary, office = tmp_path / "temporary", tmp_path_factory.mktemp("office")
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    terminal = make_terminal(tmp_path)
+    terminal.enrol(views, PERSON, CANARY)
+    private = X25519PrivateKey.generate()
+    (office / "public.pem").write_text(pem(private.public_key()))
+    (office / "private.pem").touch(mode=0o600)
+    (office / "private.pem").write_bytes(
+        private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    )
+    (office / "new.key").touch(mode=0o600)
+    (office / "new.key").write_text(os.urandom(32).hex())
+    say_over_the_air(tmp_path, views)
+    copy, identity = str(tmp_path / "copy"), ["--identity", str(office / "private.pem")]
+    to = ["--to", str(office / "public.pem")]
+    wanted = needles(views, terminal)
+    for command in (
+        ["rekey"],
+        ["backup", copy, *to],
+        ["verify", copy, *identity],
+        ["restore", copy, *identity],  # refused: somebody is there
+        ["restore", copy, *identity, "--replace"],
+        ["rekey", "--new-key", str(office / "new.key")],
+        ["restore", copy, "--identity", str(office / "new.key")],  # is no such key
+        ["verify"],
+        ["wipe", "--yes-erase-everybody"],
+        ["backup", copy, *to],
+        ["verify"],
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "edged", "gallery", *command, "-c", str(terminal.config)],
+            capture_output=True,
+            check=False,
+            timeout=60,
+            env=os.environ,
+        )
+        if (tmp_path / "gallery.keys").exists():
+            for what, forms in needles(views, terminal).items():
+                wanted[what] += forms
+        told = done.stdout + done.stderr
+        assert b"Traceback" not in told, command
+        assert found(told, wanted) == set(), (command, told)
+        assert scanned(terminal, temporary, wanted, "secret.key", "edged.yaml") == {}, command
+    assert not (tmp_path / "gallery.keys").exists()
+    assert (office / "new.key").read_text() in (tmp_path / "secret.key").read_text()
+
+
+def say_over_the_air(folder: Path, views: Views) -> None:
+    """What a site keeps, and what travels to the terminal, left in files."""
+    key = Secret(bytes.fromhex(SECRET))
+    door = Identity(key)
+    follows = {"door-1": Follows(door.sealing_public, door.signing_public)}
+    log = SiteLog(
+        folder / "site.db", Secret(b"\x5a" * 32), "hq", partial(sign_claims, PRIVATE_PEM, "site"),
+        follows,
+    )  # fmt: skip
+    log.open()
+    templates = [Kept(e, 0.99, "photo", "2026-01-02T03:04:05Z") for e in views.embeddings]
+    log.upsert(PERSON, {views.model: templates}, Profile(name=CANARY, groups=(GROUP,)))
+    log.compact(keep=1)
+    made = log.journal.made
+    assert made is not None
+    asked: tuple[dict[str, Any], ...] = (
+        {"want": "head"}, {"want": "log"}, {"want": "chunk", "snapshot": made.id, "chunk": 0},
+    )  # fmt: skip
+    for number, one in enumerate(asked):
+        pull = json.dumps({"v": 1, "sealing": door.sealing_id, **one}).encode()
+        answer = log.answer("door-1", pull)
+        assert answer is not None
+        assert answer[0] == ("head", "batch", "chunk")[number]
+        (folder / f"message-{number}").write_bytes(answer[1])
+    log.close()
 
 
 def children(number: int) -> list[int]:
