@@ -604,6 +604,7 @@ class Gallery:
         self.keep(now_s)
         with self._read() as book:
             revision = book.revision
+            erased: set[int] = set()
             for index in self._indexes.values():
                 since = self._revisions.get(index.model, -1)
                 if since < 0:
@@ -613,7 +614,10 @@ class Gallery:
                     # first of all: somebody may be back under the id by another number
                     index.remove([self._ids[n] for n in gone if n in self._ids])
                     self._reload(book, index, changed, now_s)
+                    erased.update(gone)
                 self._revisions[index.model] = revision
+            for number in erased:
+                self._ids.pop(number, None)
             pairs = book.connection.execute(
                 "SELECT a FROM lookalikes UNION SELECT b FROM lookalikes"
             )

@@ -334,6 +334,15 @@ def test_an_erasure_in_another_thread_while_nothing_is_left_to_be_told_is_told(
     assert [one.erased.person_id for one in gallery.erasures()] == ["a"]
 
 
+def test_no_memory_of_who_was_erased_is_kept(gallery: Gallery) -> None:
+    for model in (MODEL, "other@1#0"):
+        gallery.index(model, 16)
+        gallery.add("a", FACES[0], model=model, quality=0.9, source="photo", limit=5)
+    enrol(gallery, "b", 1)
+    gallery.remove("a")
+    assert list(gallery._ids.values()) == ["b"]
+
+
 def test_once_it_is_settled_nothing_of_the_id_is_left_in_the_files(
     gallery: Gallery, tmp_path: Path
 ) -> None:
