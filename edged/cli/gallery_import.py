@@ -42,7 +42,9 @@ def add(command: argparse.ArgumentParser) -> None:
         help="a line for each image, and where to go on after an interruption (default: beside "
         "SOURCE, its name with .import.jsonl)",
     )
-    command.add_argument("--workers", type=positive, metavar="N", help="default: the cores at hand")
+    command.add_argument(
+        "--workers", type=positive, metavar="N", help="default, and at most: the cores at hand"
+    )
     command.add_argument(
         "--dry-run", action="store_true", help="look at every image; write nothing at all"
     )
@@ -68,7 +70,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         raise SourceError(f"{args.source}: holds no photos")
     report = None if args.dry_run else args.report or _beside(args.source)
     gallery = make_gallery(config.gallery, load_key(config.key))
-    workers = Workers(config, min(args.workers or len(os.sched_getaffinity(0)), images), gallery)
+    workers = Workers(config, workers_for(images, args.workers), gallery)
     progress = Progress(sys.stderr)
     try:
         gallery.open()
@@ -93,6 +95,12 @@ def run(args: argparse.Namespace, output: Output) -> int:
         gallery.close()
     _tell(output, told, report, dry_run=args.dry_run)
     return _DONE if told.held else _NO_FACE
+
+
+def workers_for(images: int, wanted: int | None) -> int:
+    """How many work on so many images: more than the cores would only take memory."""
+    cores = len(os.sched_getaffinity(0))
+    return min(wanted or cores, cores, images)
 
 
 class Progress:

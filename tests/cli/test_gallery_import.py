@@ -13,7 +13,7 @@ import zlib
 import pytest
 
 from edged.cli.gallery import opened
-from edged.cli.gallery_import import Progress
+from edged.cli.gallery_import import Progress, workers_for
 from edged.config.load import load
 from edged.service.bulk import Told
 from tests.faces import faces
@@ -221,3 +221,10 @@ def test_elsewhere_there_are_whole_lines_and_not_many():
     progress.show(Told(10, 2, done=5))
     progress.end()
     assert seldom.text == ""
+
+
+@pytest.mark.parametrize("wanted", [None, 1, 1000])
+def test_there_are_never_more_workers_than_cores_or_images(wanted):
+    cores = len(os.sched_getaffinity(0))
+    assert workers_for(10_000, wanted) == min(wanted or cores, cores)
+    assert workers_for(1, wanted) == 1
