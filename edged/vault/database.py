@@ -124,15 +124,11 @@ class Database:
         """
         found: list[str] = []
         with self._lock:
-            connection = self._opened()
-            for pragma in ("cipher_integrity_check", "integrity_check", "foreign_key_check"):
-                try:
-                    rows = connection.execute(f"PRAGMA {pragma}").fetchall()
-                except _error() as fault:
-                    found.append(f"{pragma}: {fault}")
-                    continue
-                told = [" ".join(str(value) for value in row) for row in rows]
-                found += [f"{pragma}: {text}" for text in told if text != "ok"]
+            self.checkpoint()  # a page may be torn in the file as long as it is whole in the WAL
+            with self.transaction() as connection:  # so that nobody else moves pages meanwhile
+                found += _complaints(connection, "cipher_integrity_check")
+            for pragma in ("integrity_check", "foreign_key_check"):
+                found += _complaints(self._opened(), pragma)
         return found
 
     @property
@@ -333,6 +329,15 @@ class Database:
                 for statement in _statements(script):
                     connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {len(self._schema)}")
+
+
+def _complaints(connection: Connection, pragma: str) -> list[str]:
+    try:
+        rows = connection.execute(f"PRAGMA {pragma}").fetchall()
+    except _error() as fault:
+        return [f"{pragma}: {fault}"]
+    told = (" ".join(str(value) for value in row) for row in rows)
+    return [f"{pragma}: {text}" for text in told if text != "ok"]
 
 
 @contextmanager

@@ -61,4 +61,5 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def clean(gallery: Gallery) -> None:
-    assert gallery.verify() == []
+    found = gallery.verify()
+    assert not found, found
