@@ -123,9 +123,11 @@ def finish(path: Path, keys: Path, also: Iterable[Path] = ()) -> Wiped | None:
         StorageError: something is still there.
     """
     wiped = read_wiped(path)
-    if wiped is None or wiped.done:
+    if wiped is None:
+        return None
+    destroy(path, keys)  # though it was done: a rewrite that was under way may have ended after it
+    if wiped.done:
         return wiped
-    destroy(path, keys)
     faults: list[str] = []
     for one in also:
         _shred(_belonging(one), faults)

@@ -234,6 +234,20 @@ def test_only_taking_the_note_away_makes_room_for_a_new_one(folder: Path) -> Non
         assert gallery.index(MODEL, 16).search(FACES[0], 1).candidates[0].person_id == "p0"
 
 
+def test_what_a_rewrite_put_there_after_all_is_in_nobodys_way(folder: Path) -> None:
+    leftover, recording = folder / "gallery.db", folder / "recording.db"
+    with opened(folder) as gallery:
+        gallery.wipe("local")
+    finish(folder, recording)
+    leftover.write_bytes(b"x" * 16_384)
+    recording.write_bytes(b"of a terminal that went on without anybody")
+    finish(folder, recording)
+    assert left(folder) == ["gallery.db.wiped", "recording.db"]
+    wipe.forget_wipe(folder / "gallery.db")
+    with opened(folder) as gallery:
+        assert gallery.people() == []
+
+
 def test_nothing_was_wiped_where_there_is_no_note(folder: Path) -> None:
     assert finish(folder) is None
     assert wipe.read_wiped(folder / "gallery.db") is None
