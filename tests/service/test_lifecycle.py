@@ -162,7 +162,7 @@ def test_killed_anywhere_on_the_way_an_erasure_is_told_once(house: House, step: 
     child = f"""
 import os, sys
 from pathlib import Path
-from tests.service.test_lifecycle import *
+from tests.service.test_lifecycle import house_of
 house = house_of(Path({str(house.folder)!r}), recording={{"path": "recording.db"}})
 for part in (house.outbox, house.gallery, house.lifecycle):
     if hasattr(part, {step!r}):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PEOPLE = 400
-KILLS = int(os.environ.get("EDGED_KILLS", "2"))
-"""At random points; a hundred take some minutes."""
+KILLS = int(os.environ.get("EDGED_KILLS", "12"))
+"""At random points; of each kind."""
 CHILD = """
 import sys
 from pathlib import Path
