@@ -141,9 +141,7 @@ def _check_place(path: Path) -> None:
             with path.open("rb") as file:
                 if file.read(len(MAGIC)) == MAGIC:
                     return
-    raise StorageError(
-        f"{path}: not a backup, so it is not replaced; choose another name"
-    )
+    raise StorageError(f"{path}: not a backup, so it is not replaced; choose another name")
 
 
 def _write_person(one: Stored) -> bytes:
