@@ -26,6 +26,11 @@ class Acquaintance:
         self._sum: Floats | None = None
         self._numbers: set[int] = set()
 
+    @property
+    def knows(self) -> bool:
+        """Whether there was a view by which the person would be told from somebody else."""
+        return self._sum is not None
+
     def meet(self, observation: Observation, person: int | None) -> Observation:
         """The observation, with the number of `person` where it shows them under another one.
 

@@ -7,7 +7,7 @@ import logging
 import secrets
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -210,9 +210,11 @@ class Guided:
         if self._cancelled:
             self._fail(request, "cancelled")
             return
-        if self._answered is not None:
+        # nobody agrees in whose place somebody else could stand unnoticed a moment later
+        unknown = self._enrolment.asking and not self._known.knows
+        if self._answered is not None and not (self._answered and unknown):
             self._enrolment.answer(self._answered)
-        step = self._enrolment.step(observation)
+        step = self._enrolment.step(replace(observation, face=None) if unknown else observation)
         self._asking = self._enrolment.asking
         self._keep(step, observation)
         if step.progress is Progress.COMPLETED:

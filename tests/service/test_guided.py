@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,14 @@ from edged.errors import EnrolmentRefused
 from edged.gallery.people import Enrolment
 from edged.gallery.profile import Consent, Profile, read_profile
 from edged.service.guided import EnrolmentRequest, agreed, how_to_ask
+from edged.testing.builders import observation
 from tests.service.test_terminal import Bench, bench, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.service.engine import Engine
-    from edged.types import Image
+    from edged.types import Image, Observation
 
 __all__ = ["bench", "near"]  # fixtures
 
@@ -108,6 +110,42 @@ def test_a_button_answers_for_who_stands_there(it: Bench, near: Image, agrees: b
     it.see(near, 5)
     assert (it.shown[-1].phase, it.shown[-1].ended) == (Phase.HELD, ended)
     assert it.types[2:] == []  # and nobody is refused at the door for having declined
+
+
+def seen(t_s: float, quality: float, yaw_deg: float = 0.0) -> Observation:
+    """A view of one person, whether or not it can tell who it is."""
+    embedding = np.eye(1, 192, dtype=np.float32)[0]
+    return replace(observation(t_s, quality=quality, yaw_deg=yaw_deg), embedding=embedding)
+
+
+@pytest.mark.parametrize("asked", [Asked.PAGE, Asked.TURN_LEFT])
+def test_nobody_agrees_who_could_not_be_told_from_whoever_steps_in_next(
+    it: Bench, asked: Asked
+) -> None:
+    """In the dark a face has a place and no more: the next one there would be enrolled instead."""
+    enrolling, order = it.terminal.enrolling, request(asked=asked)
+    enrolling.begin(order)
+    yaw = lambda n: 30.0 if n % 20 in range(8, 14) else 0.0  # noqa: E731  # there and back
+    for n in range(60):
+        enrolling.step(order, seen(n / 10, 0.05, yaw(n)))
+        if n == 20 and asked is Asked.PAGE:
+            assert enrolling.answer(order.token, True)
+    assert it.shown[-1].prompt is not None  # they are still asked
+    for n in range(60, 120):
+        if it.shown[-1].prompt is not None:
+            enrolling.step(order, seen(n / 10, 0.95, yaw(n)))
+    assert it.shown[-1].prompt is None
+    assert "enrol.failed" not in it.types
+
+
+def test_who_declines_in_the_dark_is_heard(it: Bench) -> None:
+    enrolling, order = it.terminal.enrolling, request(asked=Asked.PAGE)
+    enrolling.begin(order)
+    for n in range(20):
+        enrolling.step(order, seen(n / 10, 0.05))
+    assert enrolling.answer(order.token, False)
+    enrolling.step(order, seen(2.0, 0.05))
+    assert told(it)["reason"] == "declined"
 
 
 def test_no_button_answers_for_a_turn(it: Bench, near: Image) -> None:
