@@ -359,8 +359,10 @@ def test_a_page_of_another_site_in_the_same_browser_cannot_answer(
         home = f"http://127.0.0.1:{server.server_address[1]}/"
         try:
             chrome.page(home)
-            chrome.until("location.pathname === '/enrolment'")
-            assert "not from another site" in chrome.run("return document.body.textContent")
+            chrome.until(
+                "location.pathname === '/enrolment' && "
+                "document.body?.textContent.includes('not from another site')"
+            )
             chrome.driver.get(home + "again")
             assert chrome.run("return sessionStorage.seen") == "kept"
         finally:
