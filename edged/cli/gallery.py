@@ -78,8 +78,8 @@ def init(args: argparse.Namespace, output: Output) -> int:
         made.append(str(config.key.file))
     if begin_anew(config):
         output.say("the gallery was wiped; restart the terminal to use the new one")
-    if not config.gallery.path.exists():
-        made.append(str(config.gallery.path))
+    files = config.gallery.path, config.gallery.keys_path
+    made += [str(path) for path in files if not path.exists()]
     with opened(config) as gallery:
         people = len(gallery.people())
     output.result(

@@ -33,7 +33,9 @@ def templates(person):
 
 def test_from_no_key_to_nobody_enrolled(edged, bare):
     ran = edged("gallery", "init", "-c", bare.config, "--json")
-    assert ran.json == {"made": [str(bare.key), str(bare.gallery)], "people": 0}
+    keys = bare.gallery.with_suffix(".keys")
+    assert ran.json == {"made": [str(bare.key), str(bare.gallery), str(keys)], "people": 0}
+    assert keys.exists()
     assert bare.key.stat().st_mode & 0o777 == 0o600
     assert bare.gallery.stat().st_mode & 0o777 == 0o600
     assert bare.key.read_text().strip() not in ran.out
