@@ -296,11 +296,16 @@ class Events(Settings):
     """The encrypted outbox: events wait here until the broker has them.
 
     ``on_write_failure`` says what the door does when an event cannot be recorded
-    (full disk): ``deny`` keeps it shut, ``grant`` opens it without a record.
+    (full disk): ``deny`` keeps it shut, ``grant`` opens it without a record. Delivered events
+    stay for ``keep_days``, and give way first when the file reaches ``largest_mb`` or the disk
+    has less than ``keep_free_mb`` left; then the oldest that wait, with a gap event.
     """
 
     path: Path = Path("/var/lib/edged/events.db")
     capacity: Annotated[int, *_number(1000, 10_000_000)] = 1_000_000
+    keep_days: Annotated[int, *_number(0, 3650)] = 30
+    largest_mb: Annotated[int, *_number(4, 100_000)] = 400
+    keep_free_mb: Annotated[int, *_number(0, 100_000)] = 20
     on_write_failure: Literal["deny", "grant"] = "deny"
 
 
@@ -334,13 +339,23 @@ class CommandKey(Settings):
 
 
 class Commands(Settings):
-    """Who may send commands. Without a key every command is refused."""
+    """Who may send commands. Without a key every command is refused.
+
+    ``two_person`` names commands that are obeyed when two people have sent the same one within
+    ``two_person_within_s``; then the keys change by two people, too. A key that was replaced
+    over MQTT stays good for as long as the maintainer said, at most ``rotation_overlap_s``.
+    """
 
     keys: tuple[CommandKey, ...] = ()
     allow_unsigned: bool = False
     unsynced_clock: Literal["refuse", "accept"] = "refuse"
     longest_validity_s: Annotated[float, *_number(1, 3600)] = 60
     rate_hz: Annotated[float, *_number(0.1, 1000)] = 5
+    two_person: frozenset[
+        Literal["door.mode", "gallery.wipe", "model.install", "model.rollback", "snapshot"]
+    ] = frozenset()
+    two_person_within_s: Annotated[float, *_number(10, 3600)] = 300
+    rotation_overlap_s: Annotated[float, *_number(0, 2_592_000)] = 86_400
 
     @field_validator("keys")
     @classmethod
@@ -370,8 +385,26 @@ class Sync(Settings):
         return self
 
 
+class HomeAssistant(Settings):
+    """Home Assistant's discovery: the terminal announces itself below ``prefix``.
+
+    ``lock`` announces a lock, too, whose button works through ``edged ctl bridge``: the terminal
+    itself obeys signed commands only.
+    """
+
+    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "homeassistant"
+    lock: bool = False
+
+
 class Mqtt(Settings):
-    """The site controller's broker."""
+    """The site controller's broker.
+
+    ``backlog_hz`` is how many events a second are sent late after an outage, so that what happens
+    now goes first. ``topic_dots: dash`` writes ``access-granted`` for ``access.granted`` in
+    topics, for brokers that turn a dot into a slash (RabbitMQ). ``snapshot_key`` is an X25519
+    public key in PEM form that the command ``snapshot`` seals its picture to; without one no
+    picture leaves the terminal.
+    """
 
     host: str
     port: Annotated[int, *_number(1, 65535)] | None = None
@@ -384,6 +417,10 @@ class Mqtt(Settings):
     keepalive_s: Annotated[int, *_number(5, 3600)] = 20
     reconnect_max_s: Annotated[float, *_number(1, 3600)] = 30
     live_within_s: Annotated[float, *_number(1, 3600)] = 10
+    backlog_hz: Annotated[float, *_number(1, 100_000)] = 200
+    topic_dots: Literal["dot", "dash"] = "dot"
+    snapshot_key: str | None = None
+    homeassistant: HomeAssistant | None = None
     commands: Commands = Commands()
     sync: Sync | None = None
 
@@ -391,6 +428,19 @@ class Mqtt(Settings):
     @classmethod
     def _text(cls, value: Any) -> Any:
         return str(value) if isinstance(value, int | float) else value
+
+    @field_validator("snapshot_key")
+    @classmethod
+    def _pem(cls, value: str | None) -> str | None:
+        if value is not None and "BEGIN PUBLIC KEY" not in value:
+            raise ValueError("expected an X25519 public key in PEM form")
+        return value
+
+    @model_validator(mode="after")
+    def _no_dots(self) -> Mqtt:
+        if self.topic_dots == "dash" and "." in self.prefix:
+            raise Misplaced([(("prefix",), "has a dot, which topic_dots: dash cannot write")])
+        return self
 
     @property
     def port_or_default(self) -> int:
@@ -563,6 +613,19 @@ class Config(Settings):
     recording: Recording | None = None
     names_in_events: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _names_without_dots(self) -> Config:
+        if self.mqtt is None or self.mqtt.topic_dots == "dot":
+            return self
+        problems: list[tuple[tuple[str, ...], str]] = [
+            ((name,), "has a dot, which mqtt.topic_dots: dash cannot write")
+            for name in ("site", "terminal")
+            if "." in getattr(self, name)
+        ]
+        if problems:
+            raise Misplaced(problems)
+        return self
 
     @model_validator(mode="after")
     def _page_to_agree_on(self) -> Config:

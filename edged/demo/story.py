@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from edged.demo import scenes
 from edged.errors import EdgedError
-from edged.mqtt.controller import Controller
+from edged.site.controller import Controller
 from edged.vault.keys import create_key_file
 
 if TYPE_CHECKING:

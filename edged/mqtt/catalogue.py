@@ -104,6 +104,80 @@ class WipeGallery(Args):
     confirm: ShortText
 
 
+class SetMode(Args):
+    """``door.mode``: until the next order, or for `for_s`, after which it is normal again."""
+
+    mode: Literal["normal", "locked_down", "open", "secured"]
+    for_s: Annotated[float, Field(ge=1, le=7 * 86_400)] | None = None
+    cause: ShortText | None = None
+
+
+class NoArgs(Args):
+    """``diagnostics``, ``snapshot``: nothing to be said."""
+
+
+class Restart(Args):
+    """``restart``: the daemon begins anew."""
+
+    cause: ShortText | None = None
+
+
+class ReplayEvents(Args):
+    """``events.replay``: send these again, late; both ends are included."""
+
+    from_seq: Annotated[int, Field(ge=1)]
+    to_seq: Annotated[int, Field(ge=1)] | None = None
+
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class ModelChunk(Args):
+    """``model.chunk``: a piece of an archive (.tar.gz of a bundle's folder), in base64."""
+
+    sha256: Digest
+    size: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)]
+    offset: Annotated[int, Field(ge=0)]
+    data: Annotated[str, Field(min_length=1, max_length=60_000)]
+
+
+class InstallModel(Args):
+    """``model.install``: put the bundle of an archive that came in pieces in force."""
+
+    sha256: Digest
+    older: bool = False
+
+
+class RollBackModel(Args):
+    """``model.rollback``: return to the bundle that was in force before."""
+
+    name: ShortText | None = None
+
+
+KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class RotateKey(Args):
+    """``keys.rotate``: a new key in the place of another, with its roles.
+
+    `proof` is a compact JWS by the new private key, header ``typ`` ``edged-key``, of
+    ``{"aud": <site>/<terminal>, "id": <the new id>, "replaces": <the old id>}``: who brings a
+    public key must hold the private one.
+    """
+
+    id: KeyId
+    new_id: KeyId
+    public_key: Annotated[str, Field(max_length=1000)]
+    proof: Annotated[str, Field(max_length=2000)]
+    overlap_s: Annotated[float, Field(ge=0, le=2_592_000)] = 3600
+
+
+class RevokeKey(Args):
+    """``keys.revoke``: a key counts no more, at once."""
+
+    id: KeyId
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """The role that may give a command, and its arguments."""
@@ -120,6 +194,16 @@ CATALOGUE: dict[str, Command] = {
     "gallery.set": Command("enroller", SetPerson),
     "enrol.photo": Command("enroller", EnrolPhoto),
     "gallery.wipe": Command("maintainer", WipeGallery),
+    "door.mode": Command("operator", SetMode),
+    "diagnostics": Command("auditor", NoArgs),
+    "events.replay": Command("auditor", ReplayEvents),
+    "snapshot": Command("maintainer", NoArgs),
+    "model.chunk": Command("maintainer", ModelChunk),
+    "model.install": Command("maintainer", InstallModel),
+    "model.rollback": Command("maintainer", RollBackModel),
+    "restart": Command("maintainer", Restart),
+    "keys.rotate": Command("maintainer", RotateKey),
+    "keys.revoke": Command("maintainer", RevokeKey),
 }
 
 

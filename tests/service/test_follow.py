@@ -10,7 +10,7 @@ import pytest
 from edged.gallery.profile import Profile
 from edged.gallery.sealed import Kept
 from edged.mqtt.sign import sign_claims
-from edged.mqtt.site import SiteLink
+from edged.site.sync_link import SiteLink
 from edged.sync.site import Follows, SiteLog
 from edged.vault.identity import Identity
 from edged.vault.secret import Secret

@@ -8,10 +8,10 @@ from edged.config.schema import Mqtt
 from edged.events.outbox import Outbox
 from edged.gallery.store import Gallery
 from edged.mqtt.client import Link
-from edged.mqtt.site import SiteLink
 from edged.mqtt.topics import Topics
 from edged.service.follow import Follow
 from edged.service.state import State
+from edged.site.sync_link import SiteLink
 from edged.vault.identity import Identity, pem
 from tests.sync.parties import MODEL, OFFERS_KEY, SIGNER, SIZE, Site, keys_of, vector
 from tests.wait import until
