@@ -31,6 +31,7 @@ SECTIONS = {
     "mqtt.tls": schema.Tls,
     "mqtt.commands": schema.Commands,
     "mqtt.commands.keys": schema.CommandKey,
+    "mqtt.homeassistant": schema.HomeAssistant,
     "mqtt.sync": schema.Sync,
     "web": schema.Web,
     "web.installer": schema.Installer,
