@@ -5,13 +5,16 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, TypeVar, get_origin
+from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from edged.config.schema import Config, Misplaced
 from edged.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LARGEST_FILE = 1_000_000
 _SECRET = frozenset({"key", "public_key"})  # what is given here may be a key by mistake
@@ -136,9 +139,9 @@ def _model_in(annotation: Any, data: Any) -> type[BaseModel] | None:
     return models[0] if models else None
 
 
-def _unknown(path: Path_, data: Any) -> str:
+def _unknown(path: Path_, data: Any, model: type[BaseModel]) -> str:
     key = str(path[-1])
-    known = _known_keys(Config, path, data)
+    known = _known_keys(model, path, data)
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if not close and "_" in key:
         stem = key.rsplit("_", 1)[0]
@@ -147,11 +150,11 @@ def _unknown(path: Path_, data: Any) -> str:
     return f"unknown setting{hint if known else ''}"
 
 
-def _message(error: Any, path: Path_, data: Any) -> str:
+def _message(error: Any, path: Path_, data: Any, model: type[BaseModel]) -> str:
     kind, given = error["type"], error.get("input")
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(path, data)
+        return _unknown(path, data, model)
     if kind == "missing":
         return "is missing and has no default"
     if kind == "union_tag_not_found":
@@ -166,12 +169,14 @@ def _message(error: Any, path: Path_, data: Any) -> str:
     return f"{text} (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
 
 
-def _problems(error: Any, path: Path_, data: Any) -> list[tuple[Path_, str]]:
+def _problems(
+    error: Any, path: Path_, data: Any, model: type[BaseModel]
+) -> list[tuple[Path_, str]]:
     """What one error of pydantic's means, and where: some tell of several places."""
     told = error.get("ctx", {}).get("error")
     if isinstance(told, Misplaced):
         return [((*path, *below), what) for below, what in told.problems]
-    return [(path, _message(error, path, data))]
+    return [(path, _message(error, path, data, model))]
 
 
 def _place(location: tuple[str | int, ...], data: Any) -> Path_:
@@ -197,35 +202,59 @@ def _place(location: tuple[str | int, ...], data: Any) -> Path_:
 
 
 def parse(text: str, name: str = "config", folder: Path | None = None) -> Config:
-    """Validate configuration text.
+    """Validate a terminal's configuration; see `parse_as`."""
+    return parse_as(Config, text, name, folder)
+
+
+def parse_as(
+    model: type[T],
+    text: str,
+    name: str,
+    folder: Path | None = None,
+    given: Mapping[str, Any] | None = None,
+) -> T:
+    """Validate the text of any file of settings.
 
     Args:
+        model: what it holds.
         text: the YAML document.
         name: how the file is called in messages.
         folder: relative paths are taken from here; None leaves them as they are.
+        given: goes over what the document says, part by part, such as a command's options.
 
     Raises:
         ConfigError: with every problem, one a line.
     """
     document = _Document(name, text)
+    if given and not document.problems:
+        document.data = _over(document.data, given)
     if document.data is None or not isinstance(document.data, dict):
         if not document.problems:
             document.problem((), "expected settings, found nothing that holds any")
         raise ConfigError(document.problems)
-    config: Config | None = None
+    config: T | None = None
     try:
-        config = Config.model_validate(document.data)
+        config = model.model_validate(document.data)
     except ValidationError as fault:
         seen: set[tuple[Path_, str]] = set()
         for error in fault.errors(include_url=False):
             path = _place(error["loc"], document.data)
-            for place, message in _problems(error, path, document.data):
+            for place, message in _problems(error, path, document.data, model):
                 if (place, message) not in seen:
                     seen.add((place, message))
                     document.problem(place, message)
     if document.problems or config is None:
         raise ConfigError(in_order(document.problems))
     return _anchored(config, folder) if folder is not None else config
+
+
+def _over(below: Any, given: Mapping[str, Any]) -> Any:
+    if below is not None and not isinstance(below, dict):
+        return below
+    merged = dict(below or {})
+    for name, value in given.items():
+        merged[name] = _over(merged.get(name), value) if isinstance(value, dict) else value
+    return merged
 
 
 def _line_of(problem: str) -> tuple[int, int]:
@@ -261,7 +290,7 @@ def load(path: Path) -> Config:
 
     Compiled networks are kept where systemd made room for them, unless the file says where.
     """
-    config = parse(_read(path), str(path), path.resolve().parent)
+    config = parse(read_text(path), str(path), path.resolve().parent)
     cache = os.environ.get("CACHE_DIRECTORY")
     if cache and config.model.cache_dir is None:
         model = config.model.model_copy(update={"cache_dir": Path(cache)})
@@ -282,7 +311,7 @@ def load_parts(path: Path) -> tuple[dict[str, Any], list[str]]:
         return {name: getattr(config, name) for name in Config.model_fields}, []
     except ConfigError as fault:
         problems = fault.problems
-    data = _Document(str(path), _read(path)).data
+    data = _Document(str(path), read_text(path)).data
     if not isinstance(data, dict):
         raise ConfigError(problems)
     parts: dict[str, Any] = {}
@@ -313,10 +342,15 @@ def problem_at(path: Path, dotted: str, what: str) -> str:
         path: a configuration file that `load` accepts.
         dotted: the setting, such as ``gallery.path``; its nearest parent that is there counts.
     """
-    return _Document(str(path), _read(path)).line(tuple(dotted.split(".")), what)
+    return _Document(str(path), read_text(path)).line(tuple(dotted.split(".")), what)
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """What a file of settings holds.
+
+    Raises:
+        ConfigError: it cannot be read, is no text, or is too large to be one.
+    """
     try:
         if path.stat().st_size > _LARGEST_FILE:
             raise ConfigError([f"{path}:1:1: (file): larger than 1 MB; not a configuration"])
