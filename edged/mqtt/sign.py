@@ -43,7 +43,10 @@ def sign_command(
     return sign_claims(private_key_pem, kid, claims)
 
 
-def sign_claims(private_key_pem: str | bytes, kid: str, claims: Mapping[str, Any]) -> str:
-    """A compact JWS of any claims, such as a head of the site's log."""
+def sign_claims(
+    private_key_pem: str | bytes, kid: str, claims: Mapping[str, Any], typ: str = "JWT"
+) -> str:
+    """A compact JWS of any claims, such as a head of the site's log; `typ` says what they are."""
     payload = json.dumps(claims, separators=(",", ":"), allow_nan=False).encode()
-    return jwt.PyJWS().encode(payload, private_key_pem, algorithm="EdDSA", headers={"kid": kid})
+    headers = {"kid": kid, "typ": typ}
+    return jwt.PyJWS().encode(payload, private_key_pem, algorithm="EdDSA", headers=headers)
