@@ -1,19 +1,20 @@
-"""Whether the kernel holds the wall clock to be right."""
+"""What the kernel knows of the clocks: whether the wall clock is right, and what outlasts it."""
 
 from __future__ import annotations
 
 import ctypes
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edged.events.types import Clock
 
-_GOOD_FOR_S = 5.0
 _STA_UNSYNC = 0x0040
 _TIME_ERROR = 5
-
-_last: tuple[float, Clock] | None = None
+_LARGEST_ERROR_S = 16.0  # there the kernel gives up its claim by itself; see adjtimex(2)
+_RTC = Path("/sys/class/rtc")
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class _Timex(ctypes.Structure):
@@ -33,21 +34,46 @@ class _Timex(ctypes.Structure):
 def clock_state() -> Clock:
     """Whether a time service keeps the clock right; "unsynced" when it cannot be told.
 
-    The answer may be five seconds old. Any thread may ask.
+    A clock that is set by hand is unsynced from that moment on. Any thread may ask, often.
     """
-    global _last  # a cache; two threads that both refresh it do no harm
-    now_s, known = time.monotonic(), _last
-    if known is not None and now_s - known[0] <= _GOOD_FOR_S:
-        return known[1]
-    state: Clock = "synced" if _kernel_says_synced() else "unsynced"
-    _last = (now_s, state)
-    return state
+    timex = _ask()
+    return "synced" if timex is not None and not timex.status & _STA_UNSYNC else "unsynced"
 
 
-def _kernel_says_synced() -> bool:
+def clock_error_s() -> float:
+    """By how much a synced clock may be wrong at most, as the time service told the kernel."""
+    timex = _ask()
+    error_s = _LARGEST_ERROR_S if timex is None else timex.maxerror / 1e6  # microseconds, always
+    return min(max(0.0, error_s), _LARGEST_ERROR_S)
+
+
+def boottime_s() -> float:
+    """Seconds since the machine was started, sleep included; nobody can set them."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+def boot_id() -> str:
+    """Another text after every start of the machine; "" when it cannot be told."""
+    try:
+        return _BOOT_ID.read_text("ascii").strip()[:64]
+    except (OSError, ValueError):
+        return ""
+
+
+def has_rtc() -> bool:
+    """Whether there is a clock that may have gone on while the machine was off."""
+    try:
+        return any(_RTC.iterdir())
+    except OSError:
+        return False
+
+
+def _ask() -> _Timex | None:
     timex = _Timex()  # modes 0: only ask
     try:
         state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
     except (OSError, AttributeError):  # no such call in this C library
-        return False
-    return state not in (-1, _TIME_ERROR) and not timex.status & _STA_UNSYNC
+        return None
+    return None if state in (-1, _TIME_ERROR) else timex
