@@ -4,7 +4,7 @@ from edged.mqtt.catalogue import CATALOGUE, Context, Reply, StartEnrolment, Unlo
 from edged.mqtt.client import Link, LinkStatus
 from edged.mqtt.commands import Commands, Incoming
 from edged.mqtt.sign import sign_command
-from edged.mqtt.topics import Topics
+from edged.mqtt.topics import Topics, topics_of
 
 __all__ = [
     "CATALOGUE",
@@ -18,4 +18,5 @@ __all__ = [
     "Topics",
     "Unlock",
     "sign_command",
+    "topics_of",
 ]

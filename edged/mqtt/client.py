@@ -59,6 +59,12 @@ class Source(Protocol):
     def wake(self) -> None: ...
 
 
+class Signer(Protocol):
+    """What the link needs of the terminal's `Identity`."""
+
+    def sign_detached(self, payload: bytes, typ: str) -> str: ...
+
+
 class Feed(Protocol):
     """What the link needs of whoever follows the site's log; each call returns at once."""
 
@@ -88,6 +94,9 @@ class Link:
         about: goes into ``status``, for instance the model's and the gallery's version.
         clock: whether the wall clock is to be trusted.
         feed: takes what comes of the site's log; None: it is not listened to.
+        signer: signs events and checkpoints; None: they go unsigned, and no checkpoints.
+        on_desired: called with each message on ``desired``; must not block. None: it is not
+            listened to.
     """
 
     def __init__(
@@ -99,6 +108,9 @@ class Link:
         about: Callable[[], Mapping[str, Any]] = dict,
         clock: Callable[[], Clock] = clock_state,
         feed: Feed | None = None,
+        *,
+        signer: Signer | None = None,
+        on_desired: Callable[[bytes], None] | None = None,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -107,6 +119,8 @@ class Link:
         self._about = about
         self._clock = clock
         self._feed = feed
+        self._signer = signer
+        self._on_desired = on_desired
         self._connection: Connection | None = None
         self._state: dict[str, Any] | None = None
         self._stop = threading.Event()
@@ -194,6 +208,8 @@ class Link:
         sender = _Sender(connection, topics, self._outbox, settings.live_within_s)
         try:
             connection.subscribe(topics.commands)
+            if self._on_desired is not None:
+                connection.subscribe(topics.desired)
             self._tell(sender, "online")
             self._follow(connection)
             self._say_back()
@@ -255,10 +271,14 @@ class Link:
             topic = message.topic
         except UnicodeDecodeError:
             return
-        parsed = self._topics.parse(topic) if self._feed is not None else None
+        parsed = self._topics.parse(topic)
         if parsed is not None and parsed.kind == "sync" and parsed.name in SYNC_IN:
-            assert self._feed is not None  # noqa: S101  # asked above
-            self._feed.heard(parsed.name, bytes(message.payload))
+            if self._feed is not None:
+                self._feed.heard(parsed.name, bytes(message.payload))
+            return
+        if parsed is not None and parsed.kind == "desired":
+            if self._on_desired is not None and message.payload:
+                self._on_desired(bytes(message.payload))
             return
 
         def answer(to: str, reply: Mapping[str, Any], correlation: bytes | None) -> None:

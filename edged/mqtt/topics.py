@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-Kind = Literal["status", "state", "event", "backlog", "cmd", "result", "sync"]
+from edged.errors import BrokerError
+
+if TYPE_CHECKING:
+    from edged.config.schema import Config
+
+Kind = Literal["status", "state", "event", "backlog", "cmd", "result", "desired", "audit", "sync"]
 
 _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _LONGEST_NAME = 64
 _LONGEST_REPLY_TOPIC = 256
 # What a terminal publishes or obeys itself: never a place that a stranger may have us write to.
-_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired", "sync"})
+_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired", "audit", "sync"})
 SYNC_IN = ("head", "batch", "chunk")
 SYNC_OUT = ("pull", "offer")
 
@@ -28,11 +33,16 @@ class Parsed:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one terminal, below ``<prefix>/<site>/<terminal>``."""
+    """The topics of one terminal, below ``<prefix>/<site>/<terminal>``.
+
+    With `dash` the types of events and the names of commands have a dash for each dot. They have
+    no dash of their own, so that nothing is ambiguous.
+    """
 
     prefix: str
     site: str
     terminal: str
+    dash: bool = False
 
     @property
     def audience(self) -> str:
@@ -52,16 +62,26 @@ class Topics:
         return f"{self.root}/state"
 
     @property
+    def audit(self) -> str:
+        """Where the terminal says how far its log goes."""
+        return f"{self.root}/audit"
+
+    @property
+    def desired(self) -> str:
+        """Where the site says how the terminal shall be set."""
+        return f"{self.root}/desired"
+
+    @property
     def commands(self) -> str:
         """The filter that all commands match, and no result."""
         return f"{self.root}/cmd/+"
 
     def event(self, kind: str, historical: bool = False) -> str:
         """Where an event of this type goes."""
-        return f"{self.root}/{'backlog' if historical else 'event'}/{_checked(kind)}"
+        return f"{self.root}/{'backlog' if historical else 'event'}/{self._level(kind)}"
 
     def command(self, name: str) -> str:
-        return f"{self.root}/cmd/{_checked(name)}"
+        return f"{self.root}/cmd/{self._level(name)}"
 
     def result(self, name: str) -> str:
         return f"{self.command(name)}/result"
@@ -76,21 +96,25 @@ class Topics:
         if not topic.startswith(root):
             return None
         match topic[len(root) :].split("/"):
-            case ["status"]:
-                return Parsed("status")
-            case ["state"]:
-                return Parsed("state")
-            case ["event", name] if _good(name):
-                return Parsed("event", name)
-            case ["backlog", name] if _good(name):
-                return Parsed("backlog", name)
-            case ["cmd", name] if _good(name):
-                return Parsed("cmd", name)
-            case ["cmd", name, "result"] if _good(name):
+            case ["status" | "state" | "audit" | "desired" as kind]:
+                return Parsed(kind)
+            case ["event" | "backlog" | "cmd" as kind, level] if name := self._name(level):
+                return Parsed(kind, name)
+            case ["cmd", level, "result"] if name := self._name(level):
                 return Parsed("result", name)
             case ["sync", name] if name in SYNC_IN or name in SYNC_OUT:
                 return Parsed("sync", name)
         return None
+
+    def _level(self, name: str) -> str:
+        return _checked(name).replace(".", "-") if self.dash else _checked(name)
+
+    def _name(self, level: str) -> str | None:
+        if self.dash:
+            if "." in level:
+                return None
+            level = level.replace("-", ".")
+        return level if _good(level) else None
 
     def may_reply_to(self, topic: str) -> bool:
         """Whether a reply may be sent there: below the site, and nothing that a terminal means."""
@@ -101,6 +125,19 @@ class Topics:
         if len(levels) < 2 or not all(levels) or not topic.isprintable():
             return False
         return not any(sign in topic for sign in "+#") and levels[1] not in _RESERVED
+
+
+def topics_of(config: Config) -> Topics:
+    """The topics of the terminal that is configured so.
+
+    Raises:
+        BrokerError: no broker is configured.
+    """
+    settings = config.mqtt
+    if settings is None:
+        raise BrokerError("no mqtt is configured; add mqtt.host")
+    dash = settings.topic_dots == "dash"
+    return Topics(settings.prefix, config.site, config.terminal, dash)
 
 
 def _good(name: str) -> bool:

@@ -25,7 +25,7 @@ from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
 from edged.mqtt.client import Link
 from edged.mqtt.commands import Commands
-from edged.mqtt.topics import Topics
+from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
 from edged.service.engine import Engine
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config, Mqtt
     from edged.decision.presentation import Step
+    from edged.mqtt.topics import Topics
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
     from edged.service.display import Display
@@ -279,7 +280,7 @@ class Daemon:
         if settings is None:
             log.info("no mqtt configured: events stay on the terminal")
             return
-        topics = Topics(settings.prefix, self._config.site, self._config.terminal)
+        topics = topics_of(self._config)
         orders = Orders(
             self._config,
             self._journal,
@@ -299,7 +300,13 @@ class Daemon:
 
         follow = self._open_follow(stack, settings, topics, send)
         link = Link(
-            settings, topics, self._outbox, commands.submit, lambda: self._about, feed=follow
+            settings,
+            topics,
+            self._outbox,
+            commands.submit,
+            lambda: self._about,
+            feed=follow,
+            signer=self._identity,
         )
         stack.callback(link.close)
         link.set_state(self._state.document())

@@ -89,6 +89,15 @@ class Identity:
             headers={"kid": self.signing_id, "typ": typ},
         )
 
+    def sign_detached(self, payload: bytes, typ: str) -> str:
+        """A detached JWS (RFC 7515, appendix F) of these bytes: ``header..signature``."""
+        import jwt
+
+        headers = {"kid": self.signing_id, "typ": typ}
+        token = jwt.PyJWS().encode(payload, self._signing, algorithm="EdDSA", headers=headers)
+        header, _, signature = token.split(".")
+        return f"{header}..{signature}"
+
 
 def seal(data: bytes, to: X25519PublicKey, info: bytes = b"") -> bytes:
     """Seal `data` so that only the holder of the private key reads it, for the purpose `info`."""
@@ -126,6 +135,24 @@ def read_signed(token: str, public_pem: str, typ: str = "JOSE") -> dict[str, Any
     if found["header"].get("typ") != typ or not isinstance(payload, dict):
         return None
     return payload
+
+
+def signed_detached(token: str, payload: bytes, public_pem: str, typ: str) -> bool:
+    """Whether `Identity.sign_detached` made `token` of these bytes, with this key, as this `typ`.
+
+    Raises:
+        KeyUnavailable: `public_pem` is no Ed25519 public key.
+    """
+    import jwt
+
+    key = _signing_key(public_pem)
+    header, between, signature = token.partition("..")
+    try:
+        whole = f"{header}.{_base64url(payload)}.{signature}" if between else ""
+        found = jwt.PyJWS().decode_complete(whole, key, algorithms=["EdDSA"])
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
+        return False
+    return bool(found["header"].get("typ") == typ)
 
 
 def pem(key: X25519PublicKey | Ed25519PublicKey) -> str:
