@@ -66,6 +66,27 @@ class Mosquitto:
         self._process.send_signal(signal.SIGUSR1)
         until(saved.exists)
 
+    def freeze(self) -> None:
+        """It does nothing any more and its connections stay: a partition."""
+        assert self._process
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process
+        self._process.send_signal(signal.SIGCONT)
+
+    def stop(self) -> None:
+        """An orderly end, after which everything is on the disk."""
+        assert self._process
+        self._process.terminate()
+        self._process.wait(30)
+        self._process = None
+
+    @property
+    def pid(self) -> int:
+        assert self._process
+        return self._process.pid
+
     def kill(self) -> None:
         """kill -9; safe twice."""
         if self._process is not None:
