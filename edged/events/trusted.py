@@ -193,15 +193,16 @@ class TrustedTime:
         if became:
             log.warning("the clock is believed source=%s before=%s", look.source, self._was)
             self._was, self._since_s = look.source, self.now()
-        if _trusted(look) and (became or due):
+        if due or (became and _trusted(look)):
             self._keep(look.count_s)
         return self._jumped(look)
 
     def close(self) -> None:
         """Keep the mark; safe twice and without `open`."""
         opened, self._opened = self._opened, False
-        if opened and self.trusted:
+        if opened:
             self._read_again()
+            self._look()
             self._keep(self._monotonic())
 
     def now(self) -> float:
@@ -342,11 +343,12 @@ class TrustedTime:
             self._adopt(text)
 
     def _keep(self, count_s: float) -> None:
+        """The mark, with what the counter added: that is certain whatever the wall clock says."""
         with self._lock:
             mark = self._mark
         if mark is None:
             return
-        text = write_mark(mark)
+        text = write_mark(Mark(mark.floor(count_s), count_s, self._boot, mark.sync))
         self._kept_s = count_s  # tried again in a minute if it fails
         try:
             self._notes.keep_note(MARK, text)

@@ -284,7 +284,7 @@ def test_a_time_server_that_lied_is_found_when_it_is_put_right_and_a_reset_helps
     assert "edged clock reset" in time.problem
     assert time.now() >= NOW + YEAR
     machine.pass_(120)
-    time.tick()  # keeps nothing
+    time.tick()
     machine.disk.keep_note(MARK, None)  # as the command does
     machine.pass_(10)
     time.tick()
