@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 import queue
-import time
 from typing import TYPE_CHECKING, Any, Literal
 
-import jwt
-
+from edged.config.schema import Mqtt
 from edged.errors import BrokerError
-from edged.mqtt.sign import sign_command
+from edged.site.client import SiteClient
+from edged.site.orders import Orders
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from paho.mqtt.client import Client, MQTTMessage
+    from edged.site.client import Heard
 
-_CONNECT_S = 10.0
+_WAITING = 100_000
 
 
 class Controller:
@@ -39,42 +38,25 @@ class Controller:
         private_pem: bytes,
         protocol: Literal["5", "3.1.1"] = "5",
     ) -> None:
-        self._address = (host, port)
+        prefix, site, self._terminal = root.rsplit("/", 2)
+        broker = Mqtt(host=host, port=port, protocol=protocol, prefix=prefix)
         self._root = root
-        self._key_id = key_id
-        self._private_pem = private_pem
-        self._protocol = protocol
-        self._client: Client | None = None
-        self._ready: queue.Queue[bool] = queue.Queue()
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._replies: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._client = SiteClient(broker)
+        self._orders = Orders(self._client, broker, site, key_id, private_pem)
+        self._events: queue.Queue[dict[str, Any]] = queue.Queue(_WAITING)
 
     def __enter__(self) -> Self:
-        from paho.mqtt.client import Client, MQTTv5, MQTTv311
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        version = MQTTv5 if self._protocol == "5" else MQTTv311
-        client = self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
-        client.on_connect = lambda c, *_: c.subscribe(f"{self._root}/#", qos=1)
-        client.on_subscribe = lambda *_: self._ready.put(True)
-        client.on_message = self._take
+        self._client.open()
         try:
-            client.connect(*self._address)
-            client.loop_start()
-            self._ready.get(timeout=_CONNECT_S)
-        except (OSError, queue.Empty) as fault:
-            self.__exit__()
-            where = f"{self._address[0]}:{self._address[1]}"
-            raise BrokerError(
-                f"broker {where} cannot be reached: {fault or 'no answer'}"
-            ) from fault
+            self._client.hear([f"{self._root}/event/+", f"{self._root}/backlog/+"], self._take)
+            self._orders.listen([self._terminal])
+        except BrokerError:
+            self._client.close()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
+        self._client.close()
 
     def next_event(self, timeout_s: float) -> dict[str, Any] | None:
         """The next event, live or from the backlog; None when none comes in time."""
@@ -89,29 +71,12 @@ class Controller:
         Raises:
             BrokerError: no reply in time; the command may have been obeyed all the same.
         """
-        if self._client is None:
-            raise BrokerError("the controller is not connected")
-        audience = "/".join(self._root.split("/")[-2:])
-        token = sign_command(self._private_pem, self._key_id, audience, name, args)
-        nonce = jwt.decode(token, options={"verify_signature": False})["jti"]
-        self._client.publish(f"{self._root}/cmd/{name}", token, qos=1)
-        deadline = time.monotonic() + timeout_s
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                reply = self._replies.get(timeout=left)
-            except queue.Empty:
-                break
-            if reply.get("id") == nonce:
-                return reply
-        raise BrokerError(f"no reply to {name} within {timeout_s:g} s; is the terminal online?")
+        return self._orders.send(self._terminal, name, args, timeout_s)
 
-    def _take(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        kind = message.topic.removeprefix(f"{self._root}/").split("/")
+    def _take(self, heard: Heard) -> None:
         try:
-            document = json.loads(message.payload)
-        except ValueError:
+            document = json.loads(heard.payload)
+        except (ValueError, RecursionError):
             return
-        if kind[0] in {"event", "backlog"}:
+        if isinstance(document, dict) and not self._events.full():
             self._events.put(document)
-        elif kind[0] == "cmd" and kind[-1] == "result":
-            self._replies.put(document)

@@ -7,17 +7,17 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Literal
 
+from edged.config.schema import Mqtt
 from edged.errors import BrokerError, EdgedError
+from edged.site.client import SiteClient
 
 if TYPE_CHECKING:
     from typing import Self
 
-    from paho.mqtt.client import Client, MQTTMessage
-
+    from edged.site.client import Heard
     from edged.sync.site import SiteLog
 
 _log = logging.getLogger(__name__)
-_CONNECT_S = 10.0
 _WAITING = 1000
 
 
@@ -27,6 +27,7 @@ class SiteLink:
     Args:
         root: ``<prefix>/<site>``.
         log: open; may be appended to by any thread, then `announce`.
+        client: an open one that others use, too; None: one of its own for `host` and `port`.
 
     Attributes:
         sent_bytes: how much was published.
@@ -39,39 +40,29 @@ class SiteLink:
         *,
         root: str,
         log: SiteLog,
+        client: SiteClient | None = None,
         protocol: Literal["5", "3.1.1"] = "5",
     ) -> None:
-        self._address = (host, port)
+        broker = Mqtt(host=host, port=port, protocol=protocol)
         self._root = root
         self._site = log
-        self._protocol = protocol
-        self._client: Client | None = None
-        self._ready: queue.Queue[bool] = queue.Queue()
+        self._client = client or SiteClient(broker)
+        self._ours = client is None
         self._asked: queue.Queue[tuple[str, str, bytes] | None] = queue.Queue(_WAITING)
         self._thread: threading.Thread | None = None
         self.sent_bytes = 0
 
     def __enter__(self) -> Self:
-        from paho.mqtt.client import Client, MQTTv5, MQTTv311
-        from paho.mqtt.enums import CallbackAPIVersion
-
-        version = MQTTv5 if self._protocol == "5" else MQTTv311
-        client = self._client = Client(CallbackAPIVersion.VERSION2, protocol=version)
-        topics = [(f"{self._root}/+/sync/pull", 1), (f"{self._root}/+/sync/offer", 1)]
-        client.on_connect = lambda c, *_: c.subscribe(topics)
-        client.on_subscribe = lambda *_: self._ready.put(True)
-        client.on_message = self._take
-        client.reconnect_delay_set(1, 30)
+        if self._ours:
+            self._client.open()
         try:
-            client.connect(*self._address)
-            client.loop_start()
-            self._ready.get(timeout=_CONNECT_S)
-        except (OSError, queue.Empty) as fault:
-            self.__exit__()
-            where = f"{self._address[0]}:{self._address[1]}"
-            raise BrokerError(
-                f"broker {where} cannot be reached: {fault or 'no answer'}"
-            ) from fault
+            self._client.hear(
+                [f"{self._root}/+/sync/pull", f"{self._root}/+/sync/offer"], self._take
+            )
+        except BrokerError:
+            self._close_client()
+            raise
+        self._client.on_back = self.announce  # a broker that was killed may have forgotten it
         self._thread = threading.Thread(target=self._work, name="site", daemon=True)
         self._thread.start()
         self.announce()
@@ -82,10 +73,11 @@ class SiteLink:
             self._asked.put(None)
             self._thread.join()
             self._thread = None
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
-            self._client = None
+        self._close_client()
+
+    def _close_client(self) -> None:
+        if self._ours:
+            self._client.close()
 
     def announce(self) -> None:
         """Tell every terminal how far the log is: after each change of it. Retained, so that
@@ -93,11 +85,11 @@ class SiteLink:
         for terminal in self._site.terminals:
             self._publish(terminal, "head", self._site.head(terminal))
 
-    def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
-        """From paho's thread: a flood of questions is let fall, and asked again."""
+    def _take(self, heard: Heard) -> None:
+        """From the network's thread: a flood of questions is let fall, and asked again."""
         try:
-            terminal, _, kind = message.topic.removeprefix(f"{self._root}/").split("/")
-            self._asked.put_nowait((terminal, kind, bytes(message.payload)))
+            terminal, _, kind = heard.topic.removeprefix(f"{self._root}/").split("/")
+            self._asked.put_nowait((terminal, kind, heard.payload))
         except (ValueError, queue.Full):
             return
 
@@ -119,7 +111,9 @@ class SiteLink:
             self._publish(terminal, *answer)
 
     def _publish(self, terminal: str, kind: str, message: bytes) -> None:
-        if self._client is not None:
-            topic = f"{self._root}/{terminal}/sync/{kind}"
-            self.sent_bytes += len(message)
-            self._client.publish(topic, message, qos=1, retain=kind == "head")
+        topic = f"{self._root}/{terminal}/sync/{kind}"
+        try:
+            self._client.publish(topic, message, retain=kind == "head", wait_s=0)
+        except BrokerError:  # it is asked for again, and told again
+            return
+        self.sent_bytes += len(message)
