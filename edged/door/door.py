@@ -34,6 +34,10 @@ class Door(Protocol):
             DoorError: the door is not open, or the relay does not obey; it is then at rest.
         """
 
+    def rest(self) -> None:
+        """End a pulse now. Does not raise: a relay that does not obey is tried again until it
+        does, and `describe` tells of it."""
+
     @property
     def relay(self) -> bool:
         """True while the relay is driven."""
@@ -43,6 +47,13 @@ class Door(Protocol):
 
     def describe(self) -> dict[str, Any]:
         """Driver, place, pulse length and fault (None when well), fit for JSON."""
+
+
+class Opens(Protocol):
+    """All that is needed of a door to let somebody in."""
+
+    def pulse(self, duration_s: float | None = None) -> None:
+        """See `Door.pulse`."""
 
 
 class Line(Protocol):
@@ -111,6 +122,13 @@ class PulsedDoor:
             else:
                 self._deadline = max(self._deadline, end)
             self._changed.notify_all()
+
+    def rest(self) -> None:
+        with self._changed:
+            if self._deadline is not None:
+                self._deadline = -math.inf
+                self._enforce("ended")
+                self._changed.notify_all()
 
     @property
     def relay(self) -> bool:

@@ -28,6 +28,7 @@ from edged.mqtt.commands import Commands
 from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
+from edged.service.door_mode import DoorMode, WallClock, notes_of
 from edged.service.engine import Engine
 from edged.service.follow import Follow
 from edged.service.journal import Journal
@@ -163,6 +164,7 @@ class Daemon:
         self._wiping.watch(stack)
         self._lifecycle = Lifecycle(config, key, self._gallery, self._outbox, self._identity)
         self._journal = Journal(self._outbox, self._state)
+        self._open_mode()
         history = History(history_path(config), key, config.history.keep_days)
         self._chronicle = Chronicle(history, self._journal, self._state)
         stack.callback(self._chronicle.close)
@@ -209,7 +211,8 @@ class Daemon:
             enrolment_quality=max(manifest.quality.minimum.access, self._policy.minimum_quality),
             gallery=self._gallery,
             index=self._index,
-            door=self._door,
+            door=self._mode.entrance("recognised"),
+            judged=self._mode.judged,
             journal=self._journal,
             metrics=self._metrics,
             on_display=self._display,
@@ -236,6 +239,18 @@ class Daemon:
         self._journal.record("terminal.started", software=__version__, model=self._engine.identity)
         stack.callback(self._say_stopping)
         self._open_threads(stack)
+
+    def _open_mode(self) -> None:
+        self._mode = DoorMode(
+            notes_of(self._outbox),
+            self._door,
+            self._journal,
+            self._state,
+            WallClock(),
+            may_forget=self._config.events.on_write_failure == "grant",
+            tell=self._tell_relay,
+        )
+        self._mode.open()
 
     def _open_recorder(self, stack: ExitStack, key: Secret) -> None:
         manifest, identity = self._engine.manifest, self._engine.identity
@@ -284,7 +299,7 @@ class Daemon:
         orders = Orders(
             self._config,
             self._journal,
-            self._door,
+            self._mode,
             self._terminal,
             self._photo_desk,
             self._tell_relay,
@@ -453,6 +468,7 @@ class Daemon:
             if self._ended:
                 log.info("the recording ended: %s", self._camera.state.reason)
                 return
+            self._mode.tick()
             if ready:
                 self._refresh()
                 self._lamps.show()
@@ -474,7 +490,8 @@ class Daemon:
 
     def _tell_relay(self) -> None:
         relay = "on" if self._door.relay else "rest"
-        self._state.set(door={"mode": "normal", "relay": relay, "contact": None})
+        mode = self._mode.order.mode
+        self._state.set(door={"mode": mode, "relay": relay, "contact": None})
 
     def _refresh_facts(self) -> None:
         self._tell_relay()

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.config.schema import Config
-    from edged.door.door import Door
     from edged.mqtt.catalogue import CancelEnrolment, Context, Handler, StartEnrolment, Unlock
+    from edged.service.door_mode import DoorMode
     from edged.service.journal import Journal
     from edged.service.photo_desk import PhotoDesk
     from edged.service.terminal import Terminal
@@ -31,14 +31,14 @@ class Orders:
         self,
         config: Config,
         journal: Journal,
-        door: Door,
+        mode: DoorMode,
         terminal: Terminal,
         photos: PhotoDesk,
         tell_relay: Callable[[], None],
     ) -> None:
         self._config = config
         self._journal = journal
-        self._door = door
+        self._mode = mode
         self._terminal = terminal
         self._photos = photos
         self._tell_relay = tell_relay
@@ -47,19 +47,22 @@ class Orders:
         """By the command's name."""
         return {
             "door.unlock": self._unlock,
+            **self._mode.handlers(),
             "enrol.start": self._start_enrolment,
             "enrol.cancel": self._cancel_enrolment,
             "enrol.photo": self._photos.enrol,
         }
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
+        if (refusal := self._mode.refusal()) is not None:
+            return refusal
         event = self._journal.record(
             "door.unlocked", command=context.id, key=context.key_id, cause=args.cause
         )
         if event is None and self._config.events.on_write_failure == "deny":
             return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
         try:
-            self._door.pulse(args.duration_s)
+            self._mode.pulse("ordered", args.duration_s)
         except DoorError as fault:
             self._journal.record("door.fault", reason=str(fault), command=context.id)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.presentation import Kind, Outcome, Phase
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from edged.config.schema import Config
     from edged.decision.policy import Policy
     from edged.decision.presentation import Step
-    from edged.door.door import Door
+    from edged.door.door import Opens
     from edged.gallery.search import Index
     from edged.gallery.store import Gallery
     from edged.recording.items import Forgot, Held
@@ -47,6 +48,7 @@ class Terminal:
         on_look: called with each frame and what it showed.
         on_mark: called when the decision is told to wait, or to begin anew.
         move: to another network, if people move.
+        judged: what becomes of an outcome by the door's mode.
         look_on_s: how long after a decision every view is embedded all the same, for a
             recording that is to be decided under stricter policies.
 
@@ -64,7 +66,7 @@ class Terminal:
         enrolment_quality: float,
         gallery: Gallery,
         index: Index,
-        door: Door,
+        door: Opens,
         journal: Journal,
         metrics: Metrics,
         on_display: Callable[[Display], None],
@@ -73,7 +75,9 @@ class Terminal:
         on_mark: Callable[[Held | Forgot], None] = lambda _: None,
         look_on_s: float = 0.0,
         move: Migration | None = None,
+        judged: Callable[[Outcome], Outcome] = lambda outcome: outcome,
     ) -> None:
+        self._judged = judged
         self._config = config
         self._identity = identity
         self._gallery = gallery
@@ -103,6 +107,7 @@ class Terminal:
         )
         self._display = Display(Phase.IDLE)
         self._greeted: str | None = None
+        self._barred = False  # whether the door's mode kept out who was recognised last
         self._look_on_s = look_on_s
         self._decided_s = float("-inf")
         self._frame_s = float("-inf")
@@ -159,6 +164,7 @@ class Terminal:
         step = self._judge.step(observation)
         self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
+        step = self._at_the_door(step)
         if step.outcome is not None:
             self._decided_s = observation.t_s
             self._greeted = self._greeting(step.outcome)
@@ -173,6 +179,17 @@ class Terminal:
             self._done = False  # first of all this one is held
             display = Display(Phase.HELD)
         self._show(display)
+
+    def _at_the_door(self, step: Step) -> Step:
+        """Who is recognised while the door is kept shut is shown, as long as they stand there,
+        that it does not open."""
+        if step.outcome is not None:
+            outcome = self._judged(step.outcome)
+            self._barred = outcome.kind is not step.outcome.kind
+            step = replace(step, outcome=outcome)
+        if self._barred and step.phase is Phase.GRANTED:
+            return replace(step, phase=Phase.DENIED)
+        return step
 
     def _search(self, template: Floats) -> Match:
         with self._metrics.stage("search"):
