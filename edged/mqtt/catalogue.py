@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 class Args(BaseModel):
     """Arguments of a command: frozen, exact types, nothing unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # the texts under the fields are published with the contract (docs/asyncapi.json)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
 
 
 ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -24,7 +31,9 @@ class Unlock(Args):
     """``door.unlock``: pulse the relay; without a duration, for the configured time."""
 
     duration_s: Annotated[float, Field(ge=0.5, le=60)] | None = None
+    """How long the door is unlocked, seconds; left out: `door.pulse_s` of the configuration."""
     cause: ShortText | None = None
+    """Why; stands in the event."""
 
 
 PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
@@ -34,20 +43,31 @@ class StatedConsent(Args):
     """On what ground somebody is enrolled; times in RFC 3339."""
 
     basis: ShortText
+    """Such as `consent` or `contract`; the site's words."""
     given: ShortText | None = None
+    """When, RFC 3339; left out: when the person is enrolled."""
     expires: ShortText | None = None
+    """When the ground ends, RFC 3339; with it ends recognition."""
     adaptation: bool = False
+    """Whether the person agreed that their templates follow them over time."""
 
 
 class Described(Args):
     """What is to be kept of a person; times in RFC 3339, read by `edged.gallery.profile`."""
 
     name: ShortText | None = None
+    """The person's name, only where it is wanted at the terminal."""
     groups: Annotated[list[ShortText], Field(max_length=100)] | None = None
+    """For the rules of access."""
     valid_from: ShortText | None = None
+    """From when the person is recognised: `2027-01-31` or `2027-01-31T18:00Z`."""
     valid_until: ShortText | None = None
+    """Until when."""
     consent: StatedConsent | None = None
+    """On what ground the person is enrolled."""
     retention_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    """How long the person stays stored after validity or consent ended; left out:
+    `gallery.retention_days`."""
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -59,21 +79,27 @@ class StartEnrolment(Described):
     """``enrol.start``: take views of the next person at the terminal for this id."""
 
     person_id: PersonId
+    """The id under which the person is known to the site."""
     views: Annotated[int, Field(ge=1, le=20)] | None = None
+    """How many views are taken; left out: `gallery.enrolment_views`."""
     timeout_s: Annotated[float, Field(ge=5, le=600)] | None = None
+    """How long the terminal waits, seconds; left out: `gallery.enrolment_timeout_s`."""
 
 
 class CancelEnrolment(Args):
     """``enrol.cancel``: end what ``enrol.start`` began, of this person where one is named."""
 
     person_id: PersonId | None = None
+    """Left out: whoever is being enrolled."""
 
 
 class EnrolPhoto(Described):
     """``enrol.photo``: enrol somebody from one photo; `image` is a JPEG or PNG in base64."""
 
     person_id: PersonId
+    """The id under which the person is known to the site."""
     image: Annotated[str, Field(min_length=1, max_length=60_000)]
+    """A JPEG or PNG with one face, at most 45,000 bytes and 4 megapixels, in base64."""
 
 
 # also an id that no command could have given: whoever is enrolled can be erased
@@ -84,6 +110,7 @@ class RemovePerson(Args):
     """``gallery.remove``: erase a person; the reply holds the signed receipt."""
 
     person_id: KnownId
+    """Who is erased."""
 
 
 class SetPerson(Described):
@@ -91,6 +118,7 @@ class SetPerson(Described):
     replaced as a whole."""
 
     person_id: KnownId
+    """Whose; what is left out stays as it is."""
 
     @property
     def changes(self) -> dict[str, Any]:
@@ -102,14 +130,19 @@ class WipeGallery(Args):
     """``gallery.wipe``: erase everybody; `confirm` names the terminal, ``site/terminal``."""
 
     confirm: ShortText
+    """`<site>/<terminal>`, so that nobody wipes the wrong one."""
 
 
 class SetMode(Args):
     """``door.mode``: until the next order, or for `for_s`, after which it is normal again."""
 
     mode: Literal["normal", "locked_down", "open", "secured"]
+    """`locked_down`: nobody is let in; `open`: the door is held unlocked; `secured`: nobody is
+    let in by recognition."""
     for_s: Annotated[float, Field(ge=1, le=7 * 86_400)] | None = None
+    """For how long, seconds; left out: until the next order."""
     cause: ShortText | None = None
+    """Why; stands in the event."""
 
 
 class NoArgs(Args):
@@ -120,13 +153,16 @@ class Restart(Args):
     """``restart``: the daemon begins anew."""
 
     cause: ShortText | None = None
+    """Why; stands in the log."""
 
 
 class ReplayEvents(Args):
     """``events.replay``: send these again, late; both ends are included."""
 
     from_seq: Annotated[int, Field(ge=1)]
+    """The first `seq`."""
     to_seq: Annotated[int, Field(ge=1)] | None = None
+    """The last one; left out: up to the newest."""
 
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -136,22 +172,29 @@ class ModelChunk(Args):
     """``model.chunk``: a piece of an archive (.tar.gz of a bundle's folder), in base64."""
 
     sha256: Digest
+    """Of the whole archive, in hex; names it."""
     size: Annotated[int, Field(ge=1, le=512 * 1024 * 1024)]
+    """Of the whole archive, bytes."""
     offset: Annotated[int, Field(ge=0)]
+    """Where this piece begins, bytes."""
     data: Annotated[str, Field(min_length=1, max_length=60_000)]
+    """The piece, at most 45,000 bytes, in base64."""
 
 
 class InstallModel(Args):
     """``model.install``: put the bundle of an archive that came in pieces in force."""
 
     sha256: Digest
+    """Of the archive that came in pieces."""
     older: bool = False
+    """Also if it is older than the bundle in use."""
 
 
 class RollBackModel(Args):
     """``model.rollback``: return to the bundle that was in force before."""
 
     name: ShortText | None = None
+    """Of the bundle; left out: the one in use."""
 
 
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -166,16 +209,22 @@ class RotateKey(Args):
     """
 
     id: KeyId
+    """The key that is replaced."""
     new_id: KeyId
+    """The id of the new one, never used before."""
     public_key: Annotated[str, Field(max_length=1000)]
+    """The new Ed25519 public key, in PEM form."""
     proof: Annotated[str, Field(max_length=2000)]
+    """That the sender has the private key; see above."""
     overlap_s: Annotated[float, Field(ge=0, le=2_592_000)] = 3600
+    """How long the old key counts on, seconds; at most `rotation_overlap_s`."""
 
 
 class RevokeKey(Args):
     """``keys.revoke``: a key counts no more, at once."""
 
     id: KeyId
+    """The key."""
 
 
 @dataclass(frozen=True, slots=True)
