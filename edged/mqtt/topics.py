@@ -17,7 +17,9 @@ _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _LONGEST_NAME = 64
 _LONGEST_REPLY_TOPIC = 256
 # What a terminal publishes or obeys itself: never a place that a stranger may have us write to.
-_RESERVED = frozenset({"status", "state", "event", "backlog", "cmd", "desired", "audit", "sync"})
+_RESERVED = frozenset(
+    {"status", "state", "event", "backlog", "cmd", "desired", "audit", "bridge", "sync"}
+)
 SYNC_IN = ("head", "batch", "chunk")
 SYNC_OUT = ("pull", "offer")
 
