@@ -20,6 +20,7 @@
     │   └── EnrolmentRefused  a rule of the site speaks against an enrolment (has a code)
     ├── DoorError          the relay cannot be driven
     ├── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
+    ├── ProvisionError     a terminal and its site cannot be made known to each other
     ├── ScreenError        the page for the terminal's own screen cannot be served
     └── InstallerError     the installer's page cannot be served, or its password not be kept
 
@@ -117,6 +118,10 @@ class DoorError(EdgedError):
 
 class BrokerError(EdgedError):
     """The MQTT settings are unusable."""
+
+
+class ProvisionError(EdgedError):
+    """A terminal and its site cannot be made known to each other."""
 
 
 class ScreenError(EdgedError):
