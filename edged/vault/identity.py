@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 SUITE = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
 """RFC 9180, mode base: DHKEM(X25519, HKDF-SHA256), HKDF-SHA256, AES-256-GCM."""
 
+SNAPSHOT = b"edged/snapshot"
+"""The purpose (HPKE's info) of a picture that a terminal seals to the site."""
+
 _ID_LENGTH = 16
 
 
