@@ -10,7 +10,7 @@ from edged.decision.outcome import Outcome, Summary
 
 if TYPE_CHECKING:
     from edged.decision.hints import HintLog
-    from edged.decision.outcome import Kind
+    from edged.decision.outcome import Kind, Rule
     from edged.decision.policy import Policy
     from edged.types import Defect, FusedMatch, Instruction, Match, Observation
 
@@ -94,6 +94,7 @@ class Attempt:
     def outcome(
         self,
         kind: Kind,
+        rule: Rule,
         reason: str,
         now_s: float,
         policy: Policy,
@@ -103,13 +104,14 @@ class Attempt:
         """A decision, with what it rests on."""
         candidates = match.candidates if match is not None else ()
         people = match.people if match is not None else None
+        thresholds = policy.thresholds(people) if people is not None else None
         return Outcome(
             kind=kind,
             reason=reason,
             person_id=person_id,
             similarity=_cosine(candidates[0].similarity) if candidates else None,
             runner_up=_cosine(candidates[1].similarity) if len(candidates) > 1 else None,
-            threshold=policy.thresholds(people).grant if people is not None else None,
+            threshold=thresholds.grant if thresholds is not None else None,
             implied_fpir=policy.implied_fpir(people) if people is not None else None,
             people=people,
             quality=self.best_quality,
@@ -119,6 +121,11 @@ class Attempt:
             fused_quality=self.fused_quality,
             margin=policy.lead(candidates[0]) if candidates else policy.margin,
             lookalike=bool(candidates) and policy.guards(candidates[0]),
+            rule=rule,
+            review_threshold=thresholds.review if thresholds is not None else None,
+            minimum_quality=policy.minimum_quality,
+            seen=self.frames,
+            defects=dict(self.defects),
         )
 
     def summary(self, ended: str, now_s: float) -> Summary:

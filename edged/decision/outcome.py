@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,20 @@ class Kind(StrEnum):
     RETAKE = "capture.retake"
 
 
+class Rule(StrEnum):
+    """Which rule decided; a code stays what it is, docs/explain.md says what each one means."""
+
+    CLEAR_MATCH = "clear_match"
+    LOOKALIKE_FACTOR = "lookalike_factor"
+    BELOW_THRESHOLD = "below_threshold"
+    TOO_CLOSE = "too_close"
+    IMPLAUSIBLE = "implausible"
+    BELOW_REVIEW = "below_review"
+    GALLERY_EMPTY = "gallery_empty"
+    WEAK_EVIDENCE = "weak_evidence"
+    NO_USABLE_VIEW = "no_usable_view"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """A decision and what it rests on: enough to answer "why?" without an image.
@@ -53,6 +67,11 @@ class Outcome:
         implied_fpir: the FPIR that the threshold implies at this gallery size.
         margin: by how much the best candidate had to be ahead.
         lookalike: the best candidate is marked as resembling somebody else, and more was asked.
+        rule: which rule decided; None only in what older software recorded.
+        review_threshold: from this similarity on the case is doubtful.
+        minimum_quality: what `fused_quality` had to reach for the evidence to count.
+        seen: frames with the person, usable or not.
+        defects: in how many of them each defect was seen that was worth mending.
     """
 
     kind: Kind
@@ -70,6 +89,11 @@ class Outcome:
     fused_quality: float | None = None
     margin: float = 0.0
     lookalike: bool = False
+    rule: Rule | None = None
+    review_threshold: float | None = None
+    minimum_quality: float = 0.0
+    seen: int = 0
+    defects: dict[Defect, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING
 from edged.decision.attempt import Attempt
 from edged.decision.guidance import BLOCKING, WORTH_SAYING, Guidance, Need, needs
 from edged.decision.hints import HintLog
-from edged.decision.outcome import Kind, Outcome, Phase, Step, Summary
+from edged.decision.outcome import Kind, Outcome, Phase, Rule, Step, Summary
 from edged.types import Defect, Instruction
 
 if TYPE_CHECKING:
     from edged.decision.policy import Policy
     from edged.types import FusedMatch, Match, Observation
 
-__all__ = ["Kind", "Outcome", "Phase", "Presentation", "Step", "Summary"]
+__all__ = ["Kind", "Outcome", "Phase", "Presentation", "Rule", "Step", "Summary"]
 
 _FEWEST_FRAMES = 3  # fewer were a passer-by, or no face at all
 _MOMENT_S = 8.0  # so long who was let in may be lost from sight, or stand behind the next one
@@ -231,20 +231,27 @@ class Presentation:
         best = match.candidates[0] if match.candidates else None
         if best is not None and best.similarity >= thresholds.grant and self._clear(match):
             if policy.asks_factor(best):
-                return self._ask_factor(attempt, match, best.person_id)
+                return self._ask_factor(attempt, Rule.LOOKALIKE_FACTOR, match, best.person_id)
             return self._grant(attempt, match, best.person_id)
         if not attempt.enough(self._now_s, policy):
             helpful = tuple(n for n in self._needs(observation) if n.gain >= WORTH_SAYING)
             return self._show(attempt, helpful)
         if best is not None and best.similarity >= thresholds.review:
-            reason = "doubtful" if best.similarity < thresholds.grant else "lookalike"
+            rule, reason = Rule.BELOW_THRESHOLD, "doubtful"
+            if best.similarity >= thresholds.grant:
+                rule = Rule.TOO_CLOSE if _plausible(match) else Rule.IMPLAUSIBLE
+                reason = "lookalike"
             if reason == "lookalike" and policy.asks_factor(best):
-                return self._ask_factor(attempt, match, best.person_id)
+                return self._ask_factor(attempt, rule, match, best.person_id)
             if policy.doubtful == "retake" and attempt.retakes == 0:
-                return self._once_more(attempt, reason, match)
-            return self._decide(attempt, _DOUBTFUL[policy.doubtful], reason, match, best.person_id)
-        reason = "not_enrolled" if match.people else "gallery_empty"
-        return self._decide(attempt, Kind.DENIED, reason, match, None)
+                return self._once_more(attempt, rule, reason, match)
+            kind = _DOUBTFUL[policy.doubtful]
+            return self._decide(attempt, kind, rule, reason, match, best.person_id)
+        if not match.people:
+            rule, reason = Rule.GALLERY_EMPTY, "gallery_empty"
+        else:
+            rule, reason = Rule.BELOW_REVIEW, "not_enrolled"
+        return self._decide(attempt, Kind.DENIED, rule, reason, match, None)
 
     def _held_back(self, attempt: Attempt, observation: Observation) -> Step:
         """The evidence cannot be trusted. What was gathered for long while nothing was to be
@@ -259,15 +266,15 @@ class Presentation:
 
     def _clear(self, match: Match) -> bool:
         """Whether the best candidate, a cosine like the second, is far enough ahead of it."""
-        cosines = [candidate.similarity for candidate in match.candidates[:2]]
-        if not all(-1 <= cosine <= 1 for cosine in cosines):
+        if not _plausible(match):
             return False
+        cosines = [candidate.similarity for candidate in match.candidates[:2]]
         lead = self._policy.lead(match.candidates[0])
         return len(cosines) == 1 or cosines[0] - cosines[1] >= lead
 
-    def _ask_factor(self, attempt: Attempt, match: Match, person_id: str) -> Step:
+    def _ask_factor(self, attempt: Attempt, rule: Rule, match: Match, person_id: str) -> Step:
         """Recognised, and somebody else in the gallery might be too."""
-        return self._decide(attempt, Kind.SECOND_FACTOR, "lookalike", match, person_id)
+        return self._decide(attempt, Kind.SECOND_FACTOR, rule, "lookalike", match, person_id)
 
     def _grant(self, attempt: Attempt, match: Match, person_id: str) -> Step:
         phase, seen_s = self._visitors.get(person_id, (Phase.IDLE, float("-inf")))
@@ -277,7 +284,8 @@ class Presentation:
             attempt.ended = True
             self._guidance.clear()
             return self._staying()
-        return self._decide(attempt, Kind.GRANTED, "matched", match, person_id)
+        rule = Rule.CLEAR_MATCH
+        return self._decide(attempt, Kind.GRANTED, rule, "matched", match, person_id)
 
     def _remember(self, person_id: str) -> None:
         """Somebody is granted or held, and here."""
@@ -288,16 +296,22 @@ class Presentation:
         self._who = person_id
         self._visitors[person_id] = self.phase, now_s
 
-    def _once_more(self, attempt: Attempt, reason: str, match: Match) -> Step:
+    def _once_more(self, attempt: Attempt, rule: Rule, reason: str, match: Match) -> Step:
         """In doubt, and the installer wants another try before anybody is bothered."""
         policy = self._policy
-        outcome = attempt.outcome(Kind.RETAKE, reason, self._now_s, policy, match)
+        outcome = attempt.outcome(Kind.RETAKE, rule, reason, self._now_s, policy, match)
         attempt.once_more(self._now_s, policy.instruction_delay_s + policy.instruction_hold_s)
         step = self._show(attempt, (Need(Instruction.RETAKE, 1.0),))
         return replace(step, outcome=outcome)
 
     def _decide(
-        self, attempt: Attempt, kind: Kind, reason: str, match: Match, person_id: str | None
+        self,
+        attempt: Attempt,
+        kind: Kind,
+        rule: Rule,
+        reason: str,
+        match: Match,
+        person_id: str | None,
     ) -> Step:
         self.phase = _HOLDS[kind]
         self._decided_s = self._now_s
@@ -306,7 +320,7 @@ class Presentation:
             self._remember(person_id)
         self._guidance.clear()
         attempt.ended = True
-        outcome = attempt.outcome(kind, reason, self._now_s, self._policy, match, person_id)
+        outcome = attempt.outcome(kind, rule, reason, self._now_s, self._policy, match, person_id)
         return replace(self._staying(), outcome=outcome)
 
     def _guide(self, attempt: Attempt, observation: Observation) -> Step:
@@ -315,7 +329,8 @@ class Presentation:
         stuck = self._now_s - attempt.stuck_since_s >= self._policy.retake_after_s
         if stuck and shown is not None and not attempt.stuck_told:
             attempt.stuck_told = True
-            outcome = attempt.outcome(Kind.RETAKE, shown.value, self._now_s, self._policy)
+            rule = Rule.WEAK_EVIDENCE if attempt.views else Rule.NO_USABLE_VIEW
+            outcome = attempt.outcome(Kind.RETAKE, rule, shown.value, self._now_s, self._policy)
             return replace(step, outcome=outcome)
         return step
 
@@ -339,3 +354,8 @@ class Presentation:
 
     def _staying(self) -> Step:
         return Step(self.phase, progress=0.0 if self.phase in (Phase.IDLE, Phase.HELD) else 1.0)
+
+
+def _plausible(match: Match) -> bool:
+    """Whether the similarities that count are cosines at all."""
+    return all(-1 <= candidate.similarity <= 1 for candidate in match.candidates[:2])

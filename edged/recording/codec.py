@@ -10,7 +10,7 @@ from dataclasses import asdict, astuple, fields
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.policy import Policy
-from edged.decision.presentation import Kind, Outcome, Phase
+from edged.decision.presentation import Kind, Outcome, Phase, Rule
 from edged.errors import StorageError
 from edged.recording.items import Forgot, Gap, Held, Seen
 from edged.types import (
@@ -186,6 +186,7 @@ def write_outcome(outcome: Outcome, who: Callable[[str], int | str]) -> Document
     document = asdict(outcome)
     document["kind"] = outcome.kind.value
     document["instructions"] = [instruction.value for instruction in outcome.instructions]
+    document["defects"] = {defect.value: frames for defect, frames in outcome.defects.items()}
     document["person_id"] = None if outcome.person_id is None else who(outcome.person_id)
     if not outcome.lookalike:
         del document["lookalike"]
@@ -199,6 +200,8 @@ def read_outcome(document: Document, who: Callable[[int | str], str]) -> Outcome
     told["kind"] = Kind(told["kind"])
     told["person_id"] = None if person is None else who(person)
     told["instructions"] = tuple(Instruction(name) for name in told["instructions"])
+    told["defects"] = {Defect(name): frames for name, frames in told.get("defects", {}).items()}
+    told["rule"] = None if told.get("rule") is None else Rule(told["rule"])
     return Outcome(**told)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from edged.decision.policy import FPIR, MARGIN, Policy
@@ -60,3 +63,16 @@ def make_policy(decision: Decision, manifest: Calibrated, gallery: Gallery | Non
         lookalikes=gallery.lookalikes if gallery is not None else "off",
         lookalike_margin=gallery.lookalike_margin if gallery is not None else 0.0,
     )
+
+
+def policy_digest(policy: Policy, profile: str, model: str) -> str:
+    """Tells one set of thresholds and rules from another: the same digits, the same decisions.
+
+    Args:
+        model: identity of the bundle, whose calibrations are part of it.
+
+    Returns:
+        12 hex digits.
+    """
+    told = json.dumps([asdict(policy), profile, model], sort_keys=True)
+    return sha256(told.encode()).hexdigest()[:12]

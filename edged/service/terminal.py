@@ -12,6 +12,7 @@ from edged.errors import DoorError, StorageError
 from edged.service.display import Display
 from edged.service.guided import Guided
 from edged.service.judge import Judge
+from edged.service.policy import policy_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,6 +81,7 @@ class Terminal:
         self._judged = judged
         self._config = config
         self._identity = identity
+        self._digest = policy_digest(policy, config.decision.profile, identity)
         self._gallery = gallery
         self._index = index
         self._door = door
@@ -244,19 +246,25 @@ class Terminal:
     def _told(self, outcome: Outcome) -> dict[str, Any]:
         told: dict[str, Any] = {
             "reason": outcome.reason,
+            "rule": outcome.rule and outcome.rule.value,
             "similarity": _round(outcome.similarity),
             "runner_up": _round(outcome.runner_up),
             "threshold": _round(outcome.threshold),
+            "review_threshold": _round(outcome.review_threshold),
             "implied_fpir": outcome.implied_fpir and float(f"{outcome.implied_fpir:.3g}"),
             "people": outcome.people,
             "margin": outcome.margin,
             "lookalike": outcome.lookalike,
             "quality": _round(outcome.quality),
             "fused_quality": _round(outcome.fused_quality),
+            "minimum_quality": _round(outcome.minimum_quality),
             "frames": outcome.frames,
+            "seen": outcome.seen,
+            "defects": {defect.value: frames for defect, frames in outcome.defects.items()},
             "duration_s": round(outcome.duration_s, 3),
             "instructions": [instruction.value for instruction in outcome.instructions],
             "profile": self._config.decision.profile,
+            "policy": self._digest,
             "model": self._identity if self._move is None else self._move.spoke,
         }
         if outcome.person_id is not None:

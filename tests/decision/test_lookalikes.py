@@ -14,7 +14,7 @@ from edged.decision.policy import (
     false_positive_rate,
     fmr_at,
 )
-from edged.decision.presentation import Kind, Outcome, Phase, Presentation
+from edged.decision.presentation import Kind, Outcome, Phase, Presentation, Rule
 from edged.testing.builders import CURVE, fused, observation, policy
 from edged.types import Candidate, Match
 
@@ -88,6 +88,8 @@ def test_a_marked_person_is_asked_for_the_second_factor(
     rules = policy(margin=0.03, lookalikes="second_factor", doubtful=doubtful)
     (outcome,) = outcomes(rules, match(CLEAR, second))
     assert (outcome.kind, outcome.reason) == (Kind.SECOND_FACTOR, "lookalike")
+    close = second is not None and CLEAR - second < 0.03
+    assert outcome.rule is (Rule.TOO_CLOSE if close else Rule.LOOKALIKE_FACTOR)
     assert outcome.person_id == "p1"
     assert outcome.lookalike
     assert outcome.margin == 0.03

@@ -9,7 +9,7 @@ import pytest
 
 from edged.decision.attempt import Attempt
 from edged.decision.hints import HintLog
-from edged.decision.presentation import Kind, Phase
+from edged.decision.presentation import Kind, Phase, Rule
 from edged.testing.builders import match, observation, policy
 from edged.types import Defect, Instruction, Match
 from tests.decision.fed import Fed, outcomes
@@ -27,6 +27,7 @@ def test_an_enrolled_person_is_granted_once_after_enough_frames() -> None:
     (outcome,) = outcomes(steps)
     assert outcome.kind is Kind.GRANTED
     assert (outcome.person_id, outcome.frames, outcome.reason) == ("p1", 3, "matched")
+    assert outcome.rule is Rule.CLEAR_MATCH
     assert steps[2].outcome is outcome
     assert steps[-1].phase is Phase.GRANTED
 
@@ -34,6 +35,7 @@ def test_an_enrolled_person_is_granted_once_after_enough_frames() -> None:
 def test_a_stranger_is_denied_only_after_more_evidence() -> None:
     (outcome,) = outcomes(Fed().show(30, WEAK))
     assert (outcome.kind, outcome.frames, outcome.reason) == (Kind.DENIED, 10, "not_enrolled")
+    assert outcome.rule is Rule.BELOW_REVIEW
     assert outcome.person_id is None
 
 
@@ -45,6 +47,7 @@ def test_a_doubtful_similarity_goes_to_review_and_opens_nothing() -> None:
 def test_an_empty_gallery_says_so() -> None:
     (outcome,) = outcomes(Fed().show(30, Match((), 0)))
     assert (outcome.kind, outcome.reason) == (Kind.DENIED, "gallery_empty")
+    assert outcome.rule is Rule.GALLERY_EMPTY
     assert outcome.similarity is None
 
 
@@ -54,6 +57,9 @@ def test_an_outcome_says_what_it_rests_on() -> None:
     assert outcome.runner_up == 0.1
     assert outcome.people == 100
     assert outcome.threshold == pytest.approx(policy().thresholds(100).grant)
+    assert outcome.review_threshold == pytest.approx(policy().thresholds(100).review)
+    assert outcome.minimum_quality == policy().minimum_quality
+    assert (outcome.seen, outcome.defects) == (3, {})
     assert outcome.implied_fpir is not None
     assert outcome.implied_fpir <= 0.0031
 
@@ -62,6 +68,7 @@ def test_low_quality_is_never_matched_and_asks_for_a_retake_whatever_the_similar
     steps = Fed().show(90, STRONG, quality=0.1)
     (outcome,) = outcomes(steps)
     assert (outcome.kind, outcome.reason) == (Kind.RETAKE, "retake")
+    assert outcome.rule is Rule.NO_USABLE_VIEW
     assert steps[-1].instruction is Instruction.RETAKE
 
 

@@ -6,7 +6,7 @@ from math import inf, nan
 
 import pytest
 
-from edged.decision.presentation import Kind, Phase
+from edged.decision.presentation import Kind, Phase, Rule
 from edged.testing.builders import fused, match, observation
 from edged.types import Candidate, Instruction, Match
 from tests.decision.fed import FRAME_S, Fed, outcomes, summaries
@@ -26,15 +26,19 @@ def twins(first: float, second: float) -> Match:
     ],
 )
 @pytest.mark.parametrize(
-    ("found", "reason"), [(DOUBTFUL, "doubtful"), (twins(0.9, 0.85), "lookalike")]
+    ("found", "reason", "rule"),
+    [
+        (DOUBTFUL, "doubtful", Rule.BELOW_THRESHOLD),
+        (twins(0.9, 0.85), "lookalike", Rule.TOO_CLOSE),
+    ],
 )
 def test_doubt_and_lookalikes_are_for_somebody_else_to_decide(
-    choice: str, kind: Kind, phase: Phase, found: Match, reason: str
+    choice: str, kind: Kind, phase: Phase, found: Match, reason: str, rule: Rule
 ) -> None:
     steps = Fed(doubtful=choice, margin=0.1).show(30, found)
     (outcome,) = outcomes(steps)
     assert (outcome.kind, outcome.reason, outcome.person_id) == (kind, reason, "p1")
-    assert outcome.margin == 0.1
+    assert (outcome.rule, outcome.margin) == (rule, 0.1)
     assert steps[-1].phase is phase
     assert [s.ended for s in summaries(steps)] == [phase.value]
 
@@ -62,6 +66,8 @@ def test_a_similarity_that_is_no_cosine_lets_nobody_in_and_is_not_told(
     (outcome,) = outcomes(Fed().show(30, found))
     assert outcome.kind in (Kind.DENIED, Kind.REVIEW)
     assert (outcome.similarity if place == 0 else outcome.runner_up) is None
+    below = place == 0 and not broken >= 0.9
+    assert outcome.rule is (Rule.BELOW_REVIEW if below else Rule.IMPLAUSIBLE)
 
 
 def test_a_second_best_that_is_better_than_the_best_lets_nobody_in() -> None:
@@ -73,6 +79,7 @@ def test_a_retake_comes_before_anybody_is_bothered_and_is_told_long_enough_to_be
     steps = it.show(90, DOUBTFUL)
     first, second = outcomes(steps)
     assert (first.kind, first.reason, first.person_id) == (Kind.RETAKE, "doubtful", None)
+    assert first.rule is second.rule is Rule.BELOW_THRESHOLD
     assert (second.kind, second.person_id) == (Kind.REVIEW, "p1")
     told = [step for step in steps if step.instruction is Instruction.RETAKE]
     assert len(told) * FRAME_S >= 1.0
@@ -104,6 +111,7 @@ def test_evidence_that_cannot_be_trusted_decides_nothing_and_the_person_is_told(
     steps = Fed(view_quality=0.1).show(90, STRONG, quality=0.2, fused_quality=quality)
     (outcome,) = outcomes(steps)
     assert (outcome.kind, outcome.reason) == (Kind.RETAKE, "retake")
+    assert outcome.rule is Rule.WEAK_EVIDENCE
     assert outcome.fused_quality in (None, quality)
 
 

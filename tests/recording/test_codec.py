@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edged.decision.presentation import Kind, Outcome, Phase
+from edged.decision.presentation import Kind, Outcome, Phase, Rule
 from edged.errors import StorageError
 from edged.recording.codec import (
     has_embedding,
@@ -90,6 +90,11 @@ OUTCOME = st.none() | st.builds(
     fused_quality=SOME,
     margin=FLOAT,
     lookalike=st.booleans(),
+    rule=st.none() | st.sampled_from(Rule),
+    review_threshold=SOME,
+    minimum_quality=FLOAT,
+    seen=st.integers(0, 10**6),
+    defects=st.dictionaries(st.sampled_from(Defect), st.integers(0, 10**6)),
 )
 SEEN = st.builds(
     Seen,
