@@ -6,27 +6,38 @@ bytes: it answers with a `Refusal` and never raises on them.
 
 from __future__ import annotations
 
+import base64
 import json
+import re
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-import jwt
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.exceptions import InvalidSignature
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edged.errors import BrokerError
+from edged.events.clock import clock_state
+from edged.mqtt.keys import configured_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     from edged.config.schema import Commands as Settings
+    from edged.events.types import Clock
+    from edged.mqtt.keys import Key
 
 LARGEST_COMMAND = 98_304  # a photo of 45 kB, base64 in JSON and that base64 in a JWS, fits in
 CLOCK_SKEW_S = 5.0
 _DEEPEST = 16
 _HEADER = frozenset({"alg", "kid", "typ"})
+_COMMAND_TYPES = (None, "JWT", "JOSE")
+_COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)")
+# 64 bytes; the last sign carries four bits that mean nothing and have to be 0
+_SIGNATURE = re.compile(r"[A-Za-z0-9_-]{85}[AQgw]")
+# a string, whole or cut off, or a bracket; possessive: no text makes it slow
+_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.?[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
 ALL_ROLES = frozenset({"operator", "enroller", "maintainer", "auditor"})
 
 
@@ -36,6 +47,34 @@ class Refusal:
 
     reason: str
     text: str
+
+
+class Time(Protocol):
+    """What is asked of the time; see `edged.events.trusted.TrustedTime`."""
+
+    @property
+    def trusted(self) -> bool: ...
+
+    def now(self) -> float: ...
+
+    def earliest(self) -> float: ...
+
+
+class WallTime:
+    """The wall clock and the kernel's word for it, where nothing is remembered."""
+
+    def __init__(self, kernel: Callable[[], Clock] = clock_state) -> None:
+        self._kernel = kernel
+
+    @property
+    def trusted(self) -> bool:
+        return self._kernel() == "synced"
+
+    def now(self) -> float:
+        return time.time()
+
+    def earliest(self) -> float:
+        return time.time() if self.trusted else 0.0
 
 
 class Claims(BaseModel):
@@ -53,10 +92,12 @@ class Claims(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who a command comes from; `key_id` is None for an unsigned one."""
+    """Who a command comes from; `key_id` is None for an unsigned one. A key and its successors
+    are one person."""
 
     key_id: str | None
     roles: frozenset[str]
+    person: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,46 +109,75 @@ class Envelope:
 
 
 class Keyring:
-    """The controllers that this terminal listens to.
+    """The controllers that this terminal listens to; any thread may ask.
+
+    Args:
+        settings: ``mqtt.commands``.
+        now: the time by which a key that was replaced ends; see `edged.events.trusted`.
 
     Raises:
         BrokerError: a key of ``mqtt.commands.keys`` is no Ed25519 public key.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._keys: dict[str, tuple[Ed25519PublicKey, frozenset[str]]] = {}
+    def __init__(self, settings: Settings, now: Callable[[], float] = time.time) -> None:
+        self.configured: Mapping[str, Key] = configured_keys(settings)
+        self._keys = self.configured
+        self._gone: Collection[str] = frozenset()
+        self._problem: str | None = None
+        self._now = now
         self._allow_unsigned = settings.allow_unsigned
-        for key in settings.keys:
-            self._keys[key.id] = (_public_key(key.id, key.public_key), frozenset(key.roles))
+
+    def put(
+        self, keys: Mapping[str, Key], gone: Collection[str] = (), problem: str | None = None
+    ) -> None:
+        """From now on these keys count; see `edged.mqtt.rotation`.
+
+        Args:
+            gone: ids that do not count any more, to tell them from those that never did.
+            problem: why there are none, where they cannot be known.
+        """
+        self._keys, self._gone, self._problem = dict(keys), frozenset(gone), problem
+
+    def in_force(self) -> list[Key]:
+        """The keys that count at this moment."""
+        now_s = self._now()
+        return [key for key in self._keys.values() if key.counts(now_s)]
+
+    def find(self, kid: str) -> Key | Refusal:
+        """The key with this id, if it counts at this moment."""
+        key = self._keys.get(kid)
+        if self._problem is not None:
+            return Refusal("keys_unreadable", self._problem)
+        if kid in self._gone:
+            return Refusal("revoked_key", "the key was revoked")
+        if key is None:
+            return Refusal("unknown_key", "the key (kid) is none of mqtt.commands.keys")
+        if not key.counts(self._now()):
+            return Refusal("replaced_key", "the key was replaced, and its time is over")
+        return key
 
     def open(self, payload: bytes) -> Envelope | Refusal:
         """Verify a payload and read its claims."""
-        if len(payload) > LARGEST_COMMAND:
-            return Refusal("oversized", f"a command has at most {LARGEST_COMMAND} bytes")
-        try:
-            text = payload.decode("utf-8").strip()
-        except UnicodeDecodeError:
-            return Refusal("not_text", "a command is UTF-8 text")
-        if text[:1] in {"{", "["}:
+        text = _text(payload)
+        if isinstance(text, Refusal):
+            return text
+        if text.lstrip()[:1] in {"{", "["}:
             return self._unsigned(text)
-        return self._signed(text)
+        found = self._claims(text, None)
+        return found if isinstance(found, Refusal) else _envelope(*found)
 
-    def _unsigned(self, text: str) -> Envelope | Refusal:
-        data = _read_json(text)
-        if isinstance(data, Refusal):
-            return data
-        if not self._allow_unsigned:
-            return Refusal("unsigned", "this terminal obeys signed commands only")
-        return _envelope(data, Sender(None, ALL_ROLES))
+    def verified(
+        self, payload: bytes, role: str, typ: str | None = None
+    ) -> dict[str, Any] | Refusal:
+        """What a key with this role has signed: the claims of something that is no command.
 
-    def verified(self, payload: bytes, role: str) -> dict[str, Any] | Refusal:
-        """What a key with this role has signed: the claims of something that is no command."""
-        if len(payload) > LARGEST_COMMAND:
-            return Refusal("oversized", f"what is signed has at most {LARGEST_COMMAND} bytes")
-        try:
-            found = self._claims(payload.decode("ascii"))
-        except UnicodeDecodeError:
-            return Refusal("not_text", "expected a compact JWS")
+        Args:
+            typ: what the header must say that it is; None: what a command says, too.
+        """
+        text = _text(payload)
+        if isinstance(text, Refusal):
+            return text
+        found = self._claims(text, typ)
         if isinstance(found, Refusal):
             return found
         claims, sender = found
@@ -117,48 +187,93 @@ class Keyring:
             return Refusal("malformed", "expected one JSON object")
         return claims
 
-    def _signed(self, text: str) -> Envelope | Refusal:
-        found = self._claims(text)
-        return found if isinstance(found, Refusal) else _envelope(*found)
-
-    def _claims(self, text: str) -> tuple[Any, Sender] | Refusal:
-        """What a compact JWS says and who signed it."""
-        try:
-            header = jwt.PyJWS().get_unverified_header(text)
-        except RecursionError:
-            return Refusal("too_deep", f"a command nests at most {_DEEPEST} deep")
-        except (jwt.PyJWTError, ValueError, TypeError):
-            return Refusal("malformed", "expected a compact JWS")
-        if header.get("alg") != "EdDSA":
-            return Refusal("wrong_algorithm", "a command is signed with EdDSA (Ed25519)")
-        if not _HEADER.issuperset(header):
-            return Refusal("malformed", "the JWS header holds alg, kid and typ, nothing else")
-        kid = header.get("kid")
-        known = self._keys.get(kid) if isinstance(kid, str) else None
-        if known is None:
-            return Refusal("unknown_key", "the key (kid) is none of mqtt.commands.keys")
-        public_key, roles = known
-        try:
-            payload = jwt.PyJWS().decode(text, public_key, algorithms=["EdDSA"])
-            data = _read_json(payload.decode("utf-8"))
-        except (jwt.PyJWTError, ValueError, TypeError):
-            return Refusal("bad_signature", "the signature is not this key's over this text")
+    def _unsigned(self, text: str) -> Envelope | Refusal:
+        data = _read_json(text)
         if isinstance(data, Refusal):
             return data
-        return data, Sender(str(kid), roles)
+        if not self._allow_unsigned:
+            return Refusal("unsigned", "this terminal obeys signed commands only")
+        return _envelope(data, Sender(None, ALL_ROLES))
+
+    def _claims(self, text: str, typ: str | None) -> tuple[Any, Sender] | Refusal:
+        """What a compact JWS says and who signed it; what is cheap to find is found first."""
+        token = read_token(text, typ)
+        if isinstance(token, Refusal):
+            return token
+        if token.kid is None:
+            return Refusal("unknown_key", "the header names no key (kid)")
+        key = self.find(token.kid)
+        if isinstance(key, Refusal):
+            return key
+        data = token.claims(key.public_key)
+        if isinstance(data, Refusal):
+            return data
+        return data, Sender(key.id, key.roles, key.person)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A compact JWS whose signature was not looked at yet."""
+
+    kid: str | None
+    signed: str
+    signature: str
+
+    def claims(self, key: Ed25519PublicKey) -> Any | Refusal:
+        """What it says, if `key` has signed it."""
+        refusal = Refusal("bad_signature", "the signature is not this key's over this text")
+        if not _SIGNATURE.fullmatch(self.signature):
+            return refusal
+        try:
+            key.verify(base64.urlsafe_b64decode(self.signature + "=="), self.signed.encode())
+            payload = _decoded(self.signed.partition(".")[2])
+        except InvalidSignature:
+            return refusal
+        except ValueError:
+            return Refusal("malformed", "expected a compact JWS of JSON in UTF-8")
+        return _read_json(payload)
+
+
+def read_token(text: str, typ: str | None = None) -> Token | Refusal:
+    """A compact JWS (RFC 7515) as we take it: EdDSA, and ``alg``, ``kid``, ``typ`` alone."""
+    parts = _COMPACT.fullmatch(text)
+    if parts is None:
+        return Refusal("malformed", "expected a compact JWS")
+    try:
+        header = _read_json(_decoded(parts[1]))
+    except ValueError:
+        return Refusal("malformed", "expected a compact JWS")
+    if not isinstance(header, dict):
+        return header if isinstance(header, Refusal) else Refusal("malformed", "no JWS header")
+    if header.get("alg") != "EdDSA":
+        return Refusal("wrong_algorithm", "a command is signed with EdDSA (Ed25519)")
+    kid, said = header.get("kid"), header.get("typ")
+    if not _HEADER.issuperset(header) or not isinstance(kid, str | None):
+        return Refusal("malformed", "the JWS header holds alg, kid and typ, nothing else")
+    if (said not in _COMMAND_TYPES) if typ is None else (said != typ):
+        return Refusal("wrong_type", f"the header's typ is {typ}" if typ else "no command (typ)")
+    return Token(kid, text.rpartition(".")[0], parts[3])
 
 
 def check_times(
-    claims: Claims, now_s: float, longest_validity_s: float, clock_trusted: bool
+    claims: Claims, time: Time, longest_validity_s: float, *, unsynced: str = "refuse"
 ) -> Refusal | None:
-    """Whether a command is in force; without a trusted clock only its length can be judged."""
+    """Whether a command is in force.
+
+    A clock that is not trusted cannot tell its age. With ``unsynced`` "accept" only its length is
+    judged then, and that it is not older than what is known for certain.
+    """
+    trusted = time.trusted
+    if not trusted and unsynced == "refuse":
+        return Refusal(
+            "clock_unsynced", "the terminal's clock is not synchronised; it cannot tell the age"
+        )
     if claims.exp <= claims.iat:
         return Refusal("bad_claims", "exp must be later than iat")
     if claims.exp - claims.iat > longest_validity_s:
         return Refusal("too_long", f"a command is valid for at most {longest_validity_s:g} s")
-    if not clock_trusted:
-        return None
-    if claims.iat > now_s + CLOCK_SKEW_S:
+    now_s = time.now() if trusted else time.earliest()
+    if trusted and claims.iat > now_s + CLOCK_SKEW_S:
         return Refusal("from_future", "iat lies in the future; compare the clocks")
     if claims.exp <= now_s:
         return Refusal("expired", "the command is expired; compare the clocks or send it sooner")
@@ -191,18 +306,10 @@ def _read_json(text: str) -> Any | Refusal:
 
 
 def _deeper_than(text: str, limit: int) -> bool:
-    depth, quoted, escaped = 0, False, False
-    for sign in text:
-        if quoted:
-            if escaped:
-                escaped = False
-            elif sign == "\\":
-                escaped = True
-            elif sign == '"':
-                quoted = False
-        elif sign == '"':
-            quoted = True
-        elif sign in "{[":
+    depth = 0
+    for found in _BRACKETS.finditer(text):
+        sign = found[0][0]
+        if sign in "{[":
             depth += 1
             if depth > limit:
                 return True
@@ -222,17 +329,14 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is no JSON")
 
 
-def _public_key(key_id: str, pem: str) -> Ed25519PublicKey:
+def _text(payload: bytes) -> str | Refusal:
+    if len(payload) > LARGEST_COMMAND:
+        return Refusal("oversized", f"a command has at most {LARGEST_COMMAND} bytes")
     try:
-        key = load_pem_public_key(pem.encode())
-    except (ValueError, UnsupportedAlgorithm) as fault:
-        raise BrokerError(
-            f"mqtt.commands.keys: {key_id}: not a public key in PEM form; "
-            "make one with: openssl pkey -in private.pem -pubout"
-        ) from fault
-    if not isinstance(key, Ed25519PublicKey):
-        raise BrokerError(
-            f"mqtt.commands.keys: {key_id}: not an Ed25519 key; "
-            "make one with: openssl genpkey -algorithm ed25519"
-        )
-    return key
+        return payload.decode("utf-8")
+    except UnicodeDecodeError:
+        return Refusal("not_text", "a command is UTF-8 text")
+
+
+def _decoded(part: str) -> str:
+    return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)).decode("utf-8")

@@ -1,48 +1,42 @@
-"""Commands: taken from the network at once, judged and obeyed one by one on a thread of their own.
+"""Commands: taken from the network at once, judged one by one, and obeyed on threads of their own.
 
-Nothing that arrives is trusted: see `_judge` for the order of the checks. Whatever happens, the
-sender gets at most one reply, and a refusal is on the record unless there is a flood of them.
+The first thread judges, and obeys what concerns the door and the keys; what may take its time is
+obeyed by a second one, so that nobody waits outside while a photo is looked at. Whatever happens,
+the sender gets at most one reply, and a refusal is on the record unless there is a flood of them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
-import time
+from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Protocol
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import EdgedError, StorageError
-from edged.events.clock import clock_state
-from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal, check_times, describe
-from edged.mqtt.bucket import Bucket
-from edged.mqtt.catalogue import CATALOGUE, Context, Reply
+from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal, WallTime
+from edged.mqtt.catalogue import Reply
+from edged.mqtt.flood import Flood
+from edged.mqtt.gate import Case, Gate, Passed
+from edged.mqtt.keys import CHANGES
+from edged.mqtt.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edged.config.schema import Commands as Settings
-    from edged.events.types import Clock
-    from edged.mqtt.auth import Envelope
-    from edged.mqtt.catalogue import Args, Handler
+    from edged.mqtt.auth import Time
+    from edged.mqtt.catalogue import Handler
+    from edged.mqtt.gate import Records
     from edged.mqtt.topics import Topics
 
 _log = logging.getLogger(__name__)
 _WAITING = 64
-_BURST = 10
-_REFUSALS_HZ, _REFUSALS_BURST = 0.2, 20
-_UNTRUSTED_CLOCK_NONCE_S = 30 * 86_400
-
-
-class Records(Protocol):
-    """What commands need of the outbox."""
-
-    def append(self, type: str, data: dict[str, Any]) -> Any: ...  # noqa: A002
-
-    def use_nonce(self, nonce: str, expires: float) -> bool: ...
+_SLOW_WAITING = 16
+_LOOK_EVERY_S = 1.0
+_AT_ONCE = frozenset({"door.unlock", "door.mode", "enrol.cancel", *CHANGES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +56,6 @@ class Incoming:
     refusal: Refusal | None = None
 
 
-@dataclass(slots=True)
-class _Case:
-    """What is known of a command so far; grows while it is judged."""
-
-    name: str | None
-    id: str | None = None
-    key_id: str | None = None
-
-
 class Commands:
     """Judges commands and hands the good ones to their handlers.
 
@@ -78,9 +63,14 @@ class Commands:
         settings: ``mqtt.commands``.
         topics: this terminal's.
         outbox: remembers nonces and takes ``command.refused`` events.
-        handlers: by command; each is called on the commands' thread, must return soon, and may
-            raise an `EdgedError`, which is answered as ``failed``.
-        clock: whether the wall clock is to be trusted.
+        handlers: by command; each is called on a thread of the commands, and may raise an
+            `EdgedError`, which is answered as ``failed``. Those of the door and the keys must
+            return soon.
+        time: by which the age of a command is judged.
+        keyring: whose commands; None: the keys of `settings`.
+        deafen: called on the network's thread in a flood: for how many seconds to listen no more;
+            must not block. None: everything is listened to.
+        on_flood: told then for how many seconds nobody listens, and 0 when that is over.
     """
 
     def __init__(
@@ -89,20 +79,29 @@ class Commands:
         topics: Topics,
         outbox: Records,
         handlers: Mapping[str, Handler],
-        clock: Callable[[], Clock] = clock_state,
+        time: Time | None = None,
+        *,
+        keyring: Keyring | None = None,
+        deafen: Callable[[float], None] | None = None,
+        on_flood: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._topics = topics
         self._outbox = outbox
         self._handlers = dict(handlers)
-        self._clock = clock
-        self._keyring: Keyring | None = None
+        self._time = time or WallTime()
+        self._keyring = keyring
+        self._deafen = deafen
+        self._on_flood = on_flood
+        self._gate: Gate | None = None
+        self._flood = Flood(settings.rate_hz)
+        self._floods: deque[float] = deque()
+        self._paused = False
         self._waiting: queue.Queue[Incoming | None] = queue.Queue(_WAITING)
-        self._worker: threading.Thread | None = None
-        self._rates: dict[str | None, Bucket] = {}
-        self._notes = Bucket(_REFUSALS_HZ, _REFUSALS_BURST)
-        self._unnoted = 0
-        self._counts = {"accepted": 0, "refused": 0, "busy": 0}
+        self._slow: queue.Queue[tuple[Incoming, Case, Passed] | None] = queue.Queue(_SLOW_WAITING)
+        self._threads: list[threading.Thread] = []
+        self._refusals = Refusals(outbox)
+        self._counts = {"accepted": 0, "refused": 0, "busy": 0, "dropped": 0}
 
     def open(self) -> None:
         """Read the keys and start to work.
@@ -110,34 +109,46 @@ class Commands:
         Raises:
             BrokerError: a key of the configuration is unusable.
         """
-        self._keyring = Keyring(self._settings)
+        keyring = self._keyring or Keyring(self._settings, self._time.now)
+        self._gate = Gate(
+            self._settings,
+            self._topics,
+            self._outbox,
+            self._handlers,
+            keyring,
+            self._time,
+            lambda command: command in _AT_ONCE or not self._slow.full(),
+        )
         if self._settings.allow_unsigned:
             _log.warning(
                 "mqtt.commands.allow_unsigned is on: whoever reaches the broker opens this door"
             )
-        self._worker = threading.Thread(target=self._work, name="mqtt-commands", daemon=True)
-        self._worker.start()
+        for name, work in (("mqtt-commands", self._work), ("mqtt-orders", self._work_slowly)):
+            self._threads.append(threading.Thread(target=work, name=name, daemon=True))
+            self._threads[-1].start()
 
     def close(self) -> None:
-        """Finish the command at hand, drop those that wait; safe twice and without `open`."""
-        worker, self._worker = self._worker, None
-        if worker is None:
+        """Finish the commands at hand, drop those that wait; safe twice and without `open`."""
+        threads, self._threads = self._threads, []
+        if not threads:
             return
-        while True:
-            try:
-                self._waiting.put_nowait(None)
-                break
-            except queue.Full:
-                self._drop_one()
-        worker.join()
+        judging, working = threads
+        _end(self._waiting)
+        judging.join()
+        _end(self._slow)
+        working.join()
+        self._refusals.flush(at_once=True)
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many commands were accepted, refused, and refused unread as the queue was full."""
+        """How many commands were accepted, refused, refused unread as the queue was full, and
+        dropped unread in a flood."""
         return dict(self._counts)
 
     def submit(self, incoming: Incoming) -> None:
         """Take a command from the network thread; never blocks."""
+        if self._flooded(len(incoming.payload)):
+            return
         if incoming.retained:
             refusal = Refusal("retained", "a retained command is stale by nature; do not retain it")
             incoming = replace(incoming, payload=b"", refusal=refusal)
@@ -148,126 +159,115 @@ class Commands:
             self._waiting.put_nowait(incoming)
         except queue.Full:
             self._counts["busy"] += 1
-            case = _Case(self._name(incoming))
+            self._refusals.skip()
+            case = Case(self._name(incoming))
             self._answer(incoming, case, Reply("refused", "busy", "too many commands; try later"))
 
-    def _drop_one(self) -> None:
-        try:
-            self._waiting.get_nowait()
-        except queue.Empty:
-            return
+    def _flooded(self, size: int) -> bool:
+        """Whether a message is dropped, unread and unanswered, as there are far too many."""
+        if self._deafen is None:
+            return False
+        if self._flood.over:
+            pause_s = self._flood.arrived(size)
+            if not pause_s:
+                return False
+            self._deafen(pause_s)
+            self._floods.append(pause_s)
+        self._counts["dropped"] += 1
+        self._refusals.skip()
+        return True
 
     def _work(self) -> None:
-        while (incoming := self._waiting.get()) is not None:
-            case = _Case(self._name(incoming))
+        while True:
+            idle = not (self._refusals.skipped or self._floods or self._paused)
             try:
-                self._answer(incoming, case, self._handle(incoming, case))
-            except Exception:  # noqa: BLE001  # the edge of the thread
-                _log.exception("a command failed in a way that nobody foresaw")
-                text = "the terminal failed; see its log"
-                self._answer(incoming, case, Reply("failed", "internal", text))
+                incoming = self._waiting.get(timeout=None if idle else _LOOK_EVERY_S)
+            except queue.Empty:
+                self._settle(self._look_after)
+                continue
+            if incoming is None:
+                return
+            if not idle:
+                self._settle(self._look_after)
+            self._obey(incoming)
 
-    def _handle(self, incoming: Incoming, case: _Case) -> Reply:
+    def _look_after(self) -> None:
+        """Tell of floods, and of refusals that were only counted."""
+        while self._floods:
+            pause_s, self._paused = self._floods.popleft(), True
+            self._on_flood(pause_s)
+            self._outbox.append("command.flood", {"pause_s": pause_s})
+        if self._paused and self._flood.over:
+            self._paused = False
+            self._on_flood(0.0)
+        if self._waiting.empty():
+            self._refusals.flush()
+
+    def _settle(self, work: Callable[[], None]) -> None:
         try:
-            judged = self._judge(incoming, case)
+            work()
         except StorageError as fault:
-            judged = Refusal("storage", f"single use cannot be recorded: {fault}")
+            _log.error("a flood of commands could not be recorded: %s", fault)
+        except Exception:  # noqa: BLE001  # the edge of the thread
+            _log.exception("a flood of commands could not be told")
+
+    def _obey(self, incoming: Incoming) -> None:
+        case = Case(self._name(incoming))
+
+        def judge() -> Reply | None:
+            judged = self._judge(incoming, case)
+            if isinstance(judged, Passed) and judged.context.command not in _AT_ONCE:
+                self._slow.put_nowait((incoming, case, judged))  # there is room: it was asked
+                return None
+            return self._handled(judged, case)
+
+        self._answered(incoming, case, judge)
+
+    def _work_slowly(self) -> None:
+        while (waiting := self._slow.get()) is not None:
+            incoming, case, passed = waiting
+
+            def handle(passed: Passed = passed, case: Case = case) -> Reply:
+                assert self._gate is not None  # noqa: S101  # it judged this
+                return self._handled(self._gate.late(passed) or passed, case)
+
+            self._answered(incoming, case, handle)
+
+    def _answered(self, incoming: Incoming, case: Case, work: Callable[[], Reply | None]) -> None:
+        try:
+            reply = work()
+            if reply is not None:
+                self._answer(incoming, case, reply)
+        except Exception:  # noqa: BLE001  # the edge of a thread
+            _log.exception("a command failed in a way that nobody foresaw")
+            text = "the terminal failed; see its log"
+            self._answer(incoming, case, Reply("failed", "internal", text))
+
+    def _judge(self, incoming: Incoming, case: Case) -> Refusal | Reply | Passed:
+        assert self._gate is not None  # noqa: S101  # opened before the worker started
+        try:
+            return incoming.refusal or self._gate.judge(incoming.payload, case)
+        except StorageError as fault:
+            return Refusal("storage", f"single use cannot be recorded: {fault}")
+
+    def _handled(self, judged: Refusal | Reply | Passed, case: Case) -> Reply:
         if isinstance(judged, Refusal):
             self._counts["refused"] += 1
-            self._note(case, judged)
+            self._refusals.note(case, judged)
             return Reply("refused", judged.reason, judged.text)
-        handler, args, context = judged
         self._counts["accepted"] += 1
+        if isinstance(judged, Reply):
+            return judged
         try:
-            return handler(args, context)
+            return self._handlers[judged.context.command](judged.args, judged.context)
         except EdgedError as fault:
             return Reply("failed", "failed", str(fault))
-
-    def _judge(self, incoming: Incoming, case: _Case) -> Refusal | tuple[Handler, Args, Context]:
-        if incoming.refusal:
-            return incoming.refusal
-        assert self._keyring is not None  # noqa: S101  # opened before the worker started
-        envelope = self._keyring.open(incoming.payload)
-        if isinstance(envelope, Refusal):
-            return envelope
-        claims = envelope.claims
-        case.id, case.key_id = claims.jti, envelope.sender.key_id
-        refusal = self._misdirected(envelope, case) or self._untimely(envelope)
-        if refusal:
-            return refusal
-        command = CATALOGUE[claims.cmd]
-        try:
-            args = command.args.model_validate(claims.args)
-        except ValidationError as fault:
-            return Refusal("bad_args", describe(fault))
-        refusal = self._too_often(envelope) or self._spend(envelope)
-        if refusal:
-            return refusal
-        return self._handlers[claims.cmd], args, Context(claims.cmd, claims.jti, case.key_id)
-
-    def _misdirected(self, envelope: Envelope, case: _Case) -> Refusal | None:
-        claims = envelope.claims
-        if claims.aud != self._topics.audience:
-            return Refusal("wrong_audience", "the command is meant for another terminal")
-        if case.name is None or claims.cmd != case.name:
-            return Refusal("wrong_command", "cmd is not the command that the topic names")
-        command = CATALOGUE.get(claims.cmd)
-        if command is None or claims.cmd not in self._handlers:
-            return Refusal("unknown_command", "this terminal has no such command")
-        if command.role not in envelope.sender.roles:
-            return Refusal("wrong_role", f"the key lacks the role {command.role}")
-        return None
-
-    def _untimely(self, envelope: Envelope) -> Refusal | None:
-        trusted = self._clock() == "synced"
-        if not trusted and self._settings.unsynced_clock == "refuse":
-            return Refusal(
-                "clock_unsynced", "the terminal's clock is not synchronised; it cannot tell the age"
-            )
-        longest = self._settings.longest_validity_s
-        return check_times(envelope.claims, time.time(), longest, trusted)
-
-    def _too_often(self, envelope: Envelope) -> Refusal | None:
-        key_id = envelope.sender.key_id
-        rate = self._rates.setdefault(key_id, Bucket(self._settings.rate_hz, _BURST))
-        if rate.take():
-            return None
-        return Refusal("too_often", f"at most {self._settings.rate_hz:g} commands a second a key")
-
-    def _spend(self, envelope: Envelope) -> Refusal | None:
-        """Last of all: a command that was refused for another reason may be sent again."""
-        claims, expires = envelope.claims, envelope.claims.exp
-        if self._clock() != "synced":
-            expires = max(expires, time.time() + _UNTRUSTED_CLOCK_NONCE_S)
-        if self._outbox.use_nonce(f"{envelope.sender.key_id or ''}:{claims.jti}", expires):
-            return None
-        return Refusal("replayed", "this command was used before; every command needs a new jti")
 
     def _name(self, incoming: Incoming) -> str | None:
         parsed = self._topics.parse(incoming.topic)
         return parsed.name if parsed and parsed.kind == "cmd" else None
 
-    def _note(self, case: _Case, refusal: Refusal) -> None:
-        if not self._notes.take():
-            self._unnoted += 1
-            return
-        data = {
-            "command": case.name,
-            "id": case.id,
-            "key": case.key_id,
-            "reason": refusal.reason,
-            "text": refusal.text,
-            "unrecorded": self._unnoted,
-        }
-        try:
-            self._outbox.append("command.refused", data)
-        except StorageError as fault:
-            self._unnoted += 1
-            _log.error("a refused command could not be recorded: %s", fault)
-        else:
-            self._unnoted = 0
-
-    def _answer(self, incoming: Incoming, case: _Case, reply: Reply) -> None:
+    def _answer(self, incoming: Incoming, case: Case, reply: Reply) -> None:
         topic = incoming.response_topic
         if topic is None or not self._topics.may_reply_to(topic):
             if case.name is None:
@@ -283,3 +283,15 @@ class Commands:
             "data": reply.data,
         }
         incoming.answer(topic, message, incoming.correlation)
+
+
+def _end(waiting: queue.Queue[Any]) -> None:
+    """Tell a thread to end: after what it does now, and instead of what waits."""
+    while True:
+        try:
+            waiting.put_nowait(None)
+        except queue.Full:
+            with contextlib.suppress(queue.Empty):
+                waiting.get_nowait()
+        else:
+            return

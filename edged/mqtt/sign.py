@@ -50,3 +50,14 @@ def sign_claims(
     payload = json.dumps(claims, separators=(",", ":"), allow_nan=False).encode()
     headers = {"kid": kid, "typ": typ}
     return jwt.PyJWS().encode(payload, private_key_pem, algorithm="EdDSA", headers=headers)
+
+
+def prove_key(private_key_pem: str | bytes, audience: str, new_id: str, replaces: str) -> str:
+    """The `proof` of ``keys.rotate``: whoever brings a public key holds the private one.
+
+    Args:
+        private_key_pem: the new key.
+        audience: ``<site>/<terminal>``.
+    """
+    claims = {"aud": audience, "id": new_id, "replaces": replaces}
+    return sign_claims(private_key_pem, new_id, claims, typ="edged-key")

@@ -14,62 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edged.config.schema import Commands as Settings
-from edged.errors import BrokerError, DiskFull, DoorError
+from edged.errors import BrokerError, DiskFull
 from edged.events.outbox import Outbox
-from edged.mqtt import Commands, Incoming, Reply, sign_command
 from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal
 from edged.vault.secret import Secret
-from tests.mqtt.conftest import ENROLLER, OPERATOR, STRANGER, TOPICS
+from tests.mqtt.conftest import ENROLLER, STRANGER, TOPICS
 from tests.mqtt.conftest import settings as mqtt_settings
+from tests.mqtt.desk import (
+    Desk,
+    claims,
+    confused_hs256,
+    good,
+    part,
+    signed,
+    tampered,
+)
 from tests.wait import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-UNLOCK = TOPICS.command("door.unlock")
-AUDIENCE = TOPICS.audience
-
-
-class Desk:
-    """Commands with handlers that note what they were told, and the replies that were given."""
-
-    def __init__(self, outbox: Any, **more: Any) -> None:
-        self.done: list[tuple[str, Any, Any]] = []
-        self.replies: list[tuple[str, dict[str, Any], bytes | None]] = []
-        self.clock = "synced"
-        self.hold = threading.Event()
-        self.hold.set()
-        self.outbox = outbox
-        handlers = {"door.unlock": self._handle, "enrol.start": self._handle}
-        config = mqtt_settings(1883, commands=more).commands
-        self.commands = Commands(config, TOPICS, outbox, handlers, lambda: self.clock)  # type: ignore[arg-type, return-value]
-        self.commands.open()
-
-    def _handle(self, args: Any, context: Any) -> Reply:
-        self.hold.wait(20)
-        if args.model_dump().get("cause") == "jam":
-            raise DoorError("the relay does not obey")
-        if args.model_dump().get("cause") == "bug":
-            raise ZeroDivisionError
-        if args.model_dump().get("cause") == "no json":
-            return Reply(data={"x": object()})
-        self.done.append((context.command, args, context))
-        return Reply("ok", "done", "unlocked", {"pulse_s": 3})
-
-    def put(self, payload: str | bytes, topic: str = UNLOCK, **more: Any) -> None:
-        raw = payload.encode() if isinstance(payload, str) else payload
-        retained = more.pop("retained", False)
-        self.commands.submit(Incoming(topic, raw, retained, self._answer, **more))
-
-    def _answer(self, topic: str, reply: Any, correlation: bytes | None) -> None:
-        self.replies.append((topic, json.loads(json.dumps(reply)), correlation))
-
-    def ask(self, payload: str | bytes, topic: str = UNLOCK, **more: Any) -> dict[str, Any]:
-        count = len(self.replies)
-        self.put(payload, topic, **more)
-        until(lambda: len(self.replies) > count)
-        return self.replies[-1][1]
 
 
 @pytest.fixture
@@ -89,45 +53,6 @@ def make_desk(outbox: Outbox) -> Iterator[Callable[..., Desk]]:
 @pytest.fixture
 def desk(make_desk: Callable[..., Desk]) -> Desk:
     return make_desk()
-
-
-def good(command: str = "door.unlock", args: dict[str, Any] | None = None, **more: Any) -> str:
-    key = more.pop("key", OPERATOR)
-    kid = more.pop("kid", "operator")
-    audience = more.pop("audience", AUDIENCE)
-    return sign_command(key.private, kid, audience, command, args or {}, **more)
-
-
-def claims(**more: Any) -> dict[str, Any]:
-    now = time.time()
-    base = {"aud": AUDIENCE, "iat": now, "exp": now + 30, "jti": "nonce-0123456789"}
-    changed = base | {"cmd": "door.unlock", "args": {}} | more
-    return {name: value for name, value in changed.items() if value is not ...}
-
-
-def signed(content: Any, header: dict[str, Any] | None = None) -> str:
-    raw = content if isinstance(content, bytes) else json.dumps(content).encode()
-    headers = {"kid": "operator"} | (header or {})
-    return jwt.PyJWS().encode(raw, OPERATOR.private, algorithm="EdDSA", headers=headers)
-
-
-def part(data: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
-
-
-def tampered() -> str:
-    head, _, signature = good(args={"duration_s": 1}).split(".")
-    return f"{head}.{part(claims(args={'duration_s': 60}))}.{signature}"
-
-
-def confused_hs256() -> str:
-    """Signed with the public key as if it were a shared secret."""
-    import hashlib
-    import hmac
-
-    text = f"{part({'alg': 'HS256', 'kid': 'operator'})}.{part(claims())}"
-    mac = hmac.new(OPERATOR.public.encode(), text.encode(), hashlib.sha256).digest()
-    return f"{text}.{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}"
 
 
 DEEP = "[" * 50_000
@@ -158,7 +83,7 @@ REFUSED: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "signed by another key": ("bad_signature", lambda: good(key=STRANGER)),
     "signed by another key of ours": ("bad_signature", lambda: good(key=ENROLLER)),
     "tampered": ("bad_signature", tampered),
-    "signature cut off": ("malformed", lambda: good()[:-4]),
+    "signature cut off": ("bad_signature", lambda: good()[:-4]),
     "no signature": ("bad_signature", lambda: good().rsplit(".", 1)[0] + "."),
     "a list": ("bad_claims", lambda: signed([1])),
     "no nonce": ("bad_claims", lambda: signed(claims(jti=...))),
@@ -274,7 +199,7 @@ def test_a_reply_is_not_sent_where_it_could_do_harm(desk: Desk, topic: str) -> N
 
 def test_an_unsynced_clock_refuses_unless_it_is_accepted(make_desk: Any) -> None:
     strict, lenient = make_desk(), make_desk(unsynced_clock="accept")
-    strict.clock = lenient.clock = "unsynced"
+    strict.watch.trusted = lenient.watch.trusted = False
     assert strict.ask(good())["reason"] == "clock_unsynced"
     old = signed(claims(iat=1000.0, exp=1030.0))
     assert lenient.ask(old)["result"] == "ok"
@@ -306,7 +231,9 @@ def test_too_many_commands_of_one_key_are_refused_and_may_be_sent_again(make_des
         assert desk.ask(good())["result"] == "ok"
     late = good()
     assert desk.ask(late)["reason"] == "too_often"
-    desk.commands._rates.clear()
+    gate = desk.commands._gate
+    assert gate is not None
+    gate._rates.clear()
     assert desk.ask(late)["result"] == "ok"
 
 
@@ -351,7 +278,7 @@ class FullDisk:
     def append(self, type: str, data: dict[str, Any]) -> Any:  # noqa: A002
         raise DiskFull("the disk is full")
 
-    def use_nonce(self, nonce: str, expires: float) -> bool:
+    def use_nonce(self, nonce: str, expires: float, now: float | None = None) -> bool:
         raise DiskFull("the disk is full")
 
 
@@ -423,9 +350,7 @@ def test_a_changed_bit_anywhere_is_refused() -> None:
     token = bytearray(good().encode())
     for place in range(len(token)):
         token[place] ^= 1
-        # the last sign of base64url carries bits that mean nothing
-        if place != len(token) - 1:
-            assert isinstance(KEYRING.open(bytes(token)), Refusal)
+        assert isinstance(KEYRING.open(bytes(token)), Refusal)
         token[place] ^= 1
 
 

@@ -20,6 +20,7 @@ from edged.door import make_door
 from edged.errors import BrokerError
 from edged.events.types import Event
 from edged.mqtt import Commands, Link, Reply, sign_command
+from edged.mqtt.auth import WallTime
 from edged.mqtt.client import is_fresh
 from tests.mosquitto import Mosquitto, free_port
 from tests.mqtt.conftest import OPERATOR, TOPICS, Site, settings
@@ -401,7 +402,7 @@ def terminal(mosquitto: Mosquitto, outbox: Outbox, request: Any) -> Iterator[Any
 
     config = settings(mosquitto.port, protocol=request.param)
     handlers = {"door.unlock": unlock}
-    commands = Commands(config.commands, TOPICS, outbox, handlers, lambda: "synced")
+    commands = Commands(config.commands, TOPICS, outbox, handlers, WallTime(lambda: "synced"))
     commands.open()
     link = Link(config, TOPICS, outbox, commands.submit)
     link.open()
@@ -468,7 +469,7 @@ def test_a_retained_command_is_refused_fresh_or_stale(
 
     outbox = request.getfixturevalue("outbox")
     seen: list[Any] = []
-    commands = Commands(settings(1).commands, TOPICS, outbox, {}, lambda: "synced")
+    commands = Commands(settings(1).commands, TOPICS, outbox, {}, WallTime(lambda: "synced"))
     commands.open()
 
     def take(incoming: Any) -> None:
@@ -571,7 +572,7 @@ def test_the_example_of_the_documentation_unlocks_a_door(
         done.append(args.duration_s)
         return Reply("ok", "unlocked")
 
-    commands = Commands(config.commands, TOPICS, outbox, {"door.unlock": unlock}, lambda: "synced")
+    commands = Commands(config.commands, TOPICS, outbox, {"door.unlock": unlock}, WallTime(lambda: "synced"))
     commands.open()
     link = Link(config, TOPICS, outbox, commands.submit)
     link.open()
