@@ -572,7 +572,9 @@ def test_the_example_of_the_documentation_unlocks_a_door(
         done.append(args.duration_s)
         return Reply("ok", "unlocked")
 
-    commands = Commands(config.commands, TOPICS, outbox, {"door.unlock": unlock}, WallTime(lambda: "synced"))
+    commands = Commands(
+        config.commands, TOPICS, outbox, {"door.unlock": unlock}, WallTime(lambda: "synced")
+    )
     commands.open()
     link = Link(config, TOPICS, outbox, commands.submit)
     link.open()
