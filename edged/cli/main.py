@@ -50,6 +50,8 @@ _COMMANDS = {
     "replay": "decide a recorded day again, under another policy",
     "check": "check a configuration by opening everything",
     "demo": "watch a terminal do its job",
+    "provision": "become known to the site: on the terminal",
+    "ctl": "control terminals: on the site's side",
     "doctor": "examine this machine and say what to do",
     "extract": "embed the face of an image and score the view",
     "compare": "compare the faces of two images (1:1)",
