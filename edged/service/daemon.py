@@ -19,15 +19,16 @@ from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
 from edged.door.table import make_door
 from edged.errors import BundleError, GalleryError, RuntimeFault, StorageError
-from edged.events.outbox import Outbox
+from edged.events.outbox import make_outbox
 from edged.gallery.neighbours import catch_up
 from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
+from edged.mqtt.auth import WallTime
 from edged.mqtt.client import Link
-from edged.mqtt.commands import Commands
 from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
+from edged.service.command_desk import CommandDesk
 from edged.service.door_mode import DoorMode, WallClock, notes_of
 from edged.service.engine import Engine
 from edged.service.follow import Follow
@@ -89,6 +90,7 @@ class Daemon:
         self._metrics = Metrics()
         self._recorder: Recorder | None = None
         self._follow: Follow | None = None
+        self._desk: CommandDesk | None = None
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -150,7 +152,7 @@ class Daemon:
         key = load_key(config.key)
         self._identity = Identity(key)
         self._state.set(identity=self._identity.document)
-        self._outbox = Outbox(config.events.path, key, config.events.capacity)
+        self._outbox = make_outbox(config.events, key)
         self._gallery = make_gallery(config.gallery, key)
         stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
@@ -306,9 +308,13 @@ class Daemon:
         )
         people = PeopleOrders(self._config.gallery, self._gallery, self._lifecycle)
         handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
-        commands = Commands(settings.commands, topics, self._outbox, handlers)
-        stack.callback(commands.close)
-        commands.open()
+        desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, WallTime())
+        stack.callback(desk.close)
+
+        def deafen(seconds: float) -> None:
+            link.deafen(seconds)
+
+        commands = desk.open(handlers, deafen)
 
         def send(kind: str, message: bytes) -> bool:
             return link.publish_sync(kind, message)
@@ -327,8 +333,6 @@ class Daemon:
         link.set_state(self._state.document())
         link.open()
         self._state.on_change = lambda: link.set_state(self._state.document())
-        if settings.commands.allow_unsigned:
-            self._state.degrade("commands", "unsigned commands are accepted (mqtt.commands)")
 
     def _open_follow(
         self,
@@ -347,6 +351,7 @@ class Daemon:
             self._state,
             send,
             on_idle=self._compare,
+            keyring=self._desk.keyring if self._desk is not None else None,
         )
         stack.callback(follow.close)
         follow.open()
@@ -481,6 +486,8 @@ class Daemon:
                 self._gallery.refresh()
             self._wiping.tick()
             self._lifecycle.tick(self._state)
+            if self._desk is not None:
+                self._desk.tick()
             self._refresh_facts()
         except StorageError as fault:
             if self._state.degrade("storage", str(fault)):

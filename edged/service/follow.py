@@ -43,6 +43,7 @@ class Follow:
         settle_s: see `Follower`.
         on_idle: called in this thread while nothing waits, again and again as long as it says
             that there is more to do.
+        keyring: whose signatures count; None: those of the configuration.
 
     Raises:
         BrokerError: a key of ``mqtt.commands.keys`` is unusable.
@@ -60,6 +61,7 @@ class Follow:
         on_erased: Callable[[list[Erased]], None] = lambda _: None,
         settle_s: float = 2.0,
         on_idle: Callable[[], bool] = lambda: False,
+        keyring: Keyring | None = None,
     ) -> None:
         sync, offers = settings.sync, None
         if sync is not None and sync.share_enrolments and sync.site_key is not None:
@@ -70,7 +72,7 @@ class Follow:
             gallery,
             identity,
             audience,
-            _verifier(Keyring(settings.commands)),
+            _verifier(keyring or Keyring(settings.commands)),
             send,
             offers=offers,
             on_erased=on_erased,
