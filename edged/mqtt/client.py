@@ -6,63 +6,40 @@ once when it is lost and once when it is back.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged import __version__
-from edged.errors import BrokerError, EdgedError, StorageError
+from edged.errors import BrokerError, EdgedError
 from edged.events.clock import clock_state
-from edged.events.types import utc_now
+from edged.events.types import utc_text
+from edged.mqtt.checkpoints import Checkpoints
 from edged.mqtt.commands import Incoming
 from edged.mqtt.connection import Connection, Unreachable
 from edged.mqtt.credentials import password, tls_context
+from edged.mqtt.message import Message, as_json
+from edged.mqtt.sender import Sender
 from edged.mqtt.topics import SYNC_IN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from paho.mqtt.client import MQTTMessage
 
     from edged.config.schema import Mqtt
-    from edged.events.types import Clock, Event
+    from edged.events.types import Clock
+    from edged.mqtt.sender import Signer
+    from edged.mqtt.streams import Source
     from edged.mqtt.topics import Topics
 
 _log = logging.getLogger(__name__)
-_PAGE = 100
-_IDLE_S = 1.0
 _FIRST_DELAY_S = 0.5
 _GOODBYE_S = 3.0
-_UNACKNOWLEDGED_S = 30.0
-_SETTLE_AGAIN_S = 5.0
-_SPARE = 4  # of the window, for status, state and replies
-
-
-class Source(Protocol):
-    """What the link needs of the outbox."""
-
-    def pending(self, after_seq: int = 0, limit: int = 100) -> list[Event]: ...
-
-    def acknowledge(self, seqs: Iterable[int]) -> None: ...
-
-    @property
-    def depth(self) -> int: ...
-
-    def wait(self, timeout_s: float | None = None) -> bool: ...
-
-    def wake(self) -> None: ...
-
-
-class Signer(Protocol):
-    """What the link needs of the terminal's `Identity`."""
-
-    def sign_detached(self, payload: bytes, typ: str) -> str: ...
+_REPLY_EXPIRES_S = 60
 
 
 class Feed(Protocol):
@@ -97,6 +74,10 @@ class Link:
         signer: signs events and checkpoints; None: they go unsigned, and no checkpoints.
         on_desired: called with each message on ``desired``; must not block. None: it is not
             listened to.
+        on_trouble: called on the link's thread when it changes what the broker does not take,
+            with None when it takes everything.
+        announcements: retained messages by topic, sent as they are on every connection.
+        now: the clock that events bear, Unix seconds.
     """
 
     def __init__(
@@ -111,6 +92,9 @@ class Link:
         *,
         signer: Signer | None = None,
         on_desired: Callable[[bytes], None] | None = None,
+        on_trouble: Callable[[str | None], None] = lambda _: None,
+        announcements: Mapping[str, Mapping[str, Any]] | None = None,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
         self._topics = topics
@@ -121,8 +105,16 @@ class Link:
         self._feed = feed
         self._signer = signer
         self._on_desired = on_desired
-        self._connection: Connection | None = None
+        self._on_trouble = on_trouble
+        self._announcements = dict(announcements or {})
+        self._now = now
+        self._sender: Sender | None = None
+        self._retain = True
+        self._largest: int | None = None  # learned from a broker that hung up
+        self._trouble: str | None = None
         self._state: dict[str, Any] | None = None
+        self._hears = False
+        self._deaf_until_s = float("-inf")
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._status = LinkStatus(connected=False, problem=None)
@@ -157,10 +149,10 @@ class Link:
 
     def publish_sync(self, kind: str, message: bytes) -> bool:
         """Send on ``sync/<kind>``; any thread. Whether it is on its way: it is not sent again."""
-        connection = self._connection
-        if connection is None:
+        sender = self._sender
+        if sender is None:
             return False
-        return connection.publish(self._topics.sync(kind), message) is not None
+        return sender.post(Message(self._topics.sync(kind), message, is_json=False))
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """What ``state`` shall say; sent when it differs from before, and on every connection.
@@ -170,6 +162,11 @@ class Link:
         if dict(state) != self._state:
             self._state = dict(state)
             self._outbox.wake()
+
+    def deafen(self, seconds: float) -> None:
+        """Hear no commands for a while: the broker drops them. Any thread; returns at once."""
+        self._deaf_until_s = time.monotonic() + seconds
+        self._outbox.wake()
 
     def _run(self) -> None:
         failures = 0
@@ -195,107 +192,160 @@ class Link:
 
     def _serve(self) -> str:
         """Live through one connection; why it ended."""
+        connection, sender = self._connect()
+        where = f"broker {self._settings.host}:{self._settings.port_or_default}"
+        try:
+            checkpoints = self._greet(connection, sender)
+            self._say_back()
+            while not (problem := connection.lost or sender.problem) and not self._stop.is_set():
+                self._listen(connection)
+                self._facts_out(sender, checkpoints)
+                sender.step()
+                self._tell_trouble(sender)
+                self._outbox.wait(sender.pause_s)
+            if not problem:
+                self._goodbye(sender, checkpoints)
+                connection.close()
+                return "stopped"
+            if connection.too_large and (size := sender.largest_on_way):
+                self._largest = size
+            return f"{where}: {problem}"
+        finally:
+            self._sender = None
+            if self._feed is not None:
+                self._feed.disconnected()
+            connection.abort()
+            sender.collect()  # what was acknowledged last need not be sent again
+            sender.settle(at_once=True)
+
+    def _connect(self) -> tuple[Connection, Sender]:
         will = {"v": 1, "status": "offline", "reason": "connection lost"}
         topics, settings = self._topics, self._settings
         connection = Connection(
             settings,
             settings.client_id or f"edged-{topics.site}-{topics.terminal}",
-            (topics.status, _json(will)),
-            lambda message: self._take(connection, message),
+            (topics.status, as_json(will)),
+            self._take,
             self._outbox.wake,
+            retain=self._retain,
         )
-        connection.open(self._stop)
-        sender = _Sender(connection, topics, self._outbox, settings.live_within_s)
         try:
-            connection.subscribe(topics.commands)
-            if self._on_desired is not None:
-                connection.subscribe(topics.desired)
-            self._tell(sender, "online")
-            self._follow(connection)
-            self._say_back()
-            while not (problem := connection.lost or sender.problem) and not self._stop.is_set():
-                self._state_out(sender)
-                sender.step()
-                self._outbox.wait(_IDLE_S)
-            if not problem:
-                self._goodbye(sender)
-                connection.close()
-                return "stopped"
-            return f"broker {settings.host}:{settings.port_or_default}: {problem}"
+            connection.open(self._stop)
         finally:
-            self._connection = None
-            if self._feed is not None:
-                self._feed.disconnected()
+            self._retain = connection.retains
+        connection.shrink(self._largest)
+        try:
+            return connection, Sender(
+                connection, topics, self._outbox, settings, self._signer, self._now
+            )
+        except EdgedError:
             connection.abort()
-            sender.collect()  # what was acknowledged last need not be sent again
+            raise
 
-    def _follow(self, connection: Connection) -> None:
-        """From here on the feed may hear and ask; it is told before a retained head arrives."""
-        self._connection = connection
+    def _greet(self, connection: Connection, sender: Sender) -> Checkpoints | None:
+        """Say who is there, and listen. From here on the feed may hear and ask: it is told before
+        a retained head arrives."""
+        self._tell(sender, "online")
+        self._sender = sender
+        self._hears = False
+        self._listen(connection)
+        if self._on_desired is not None:
+            connection.subscribe(self._topics.desired)
         if self._feed is not None:
             self._feed.connected()
             for kind in SYNC_IN:
                 connection.subscribe(self._topics.sync(kind))
+        if self._signer is None:
+            return None
+        return Checkpoints(lambda: self._outbox.head, self._signer, self._stamp)
 
-    def _state_out(self, sender: _Sender) -> None:
+    def _listen(self, connection: Connection) -> None:
+        """To commands, unless somebody wanted us deaf for a while."""
+        hears = time.monotonic() >= self._deaf_until_s
+        if hears and not self._hears:
+            connection.subscribe(self._topics.commands)
+        elif self._hears and not hears:
+            connection.unsubscribe(self._topics.commands)
+        self._hears = hears
+
+    def _facts_out(
+        self, sender: Sender, checkpoints: Checkpoints | None, *, last: bool = False
+    ) -> None:
+        """The retained ones."""
         if self._state is not None:
             sender.retain(self._topics.state, self._state, self._stamp)
+        for topic, content in self._announcements.items():
+            sender.retain(topic, content, dict)
+        if checkpoints is not None and (said := checkpoints.due(last=last)) is not None:
+            sender.send(self._topics.audit, said)
 
-    def _goodbye(self, sender: _Sender) -> None:
+    def _goodbye(self, sender: Sender, checkpoints: Checkpoints | None) -> None:
         deadline_s = time.monotonic() + _GOODBYE_S
         self._tell(sender, "stopping")
-        self._state_out(sender)
+        self._facts_out(sender, checkpoints, last=True)
         sender.step()
         while not (sender.quiet or sender.problem) and time.monotonic() < deadline_s:
-            self._outbox.wait(0.1)
+            self._outbox.wait(min(0.1, sender.pause_s))
             sender.step()
         self._tell(sender, "offline")
+        sender.hurry()
         while not (sender.quiet or sender.problem) and time.monotonic() < deadline_s:
-            sender.collect()
             self._outbox.wait(0.1)
-        sender.settle(at_once=True)
+            sender.collect()
+            sender.hurry()
 
-    def _tell(self, sender: _Sender, status: str) -> None:
-        sender.send(
-            self._topics.status,
-            {"status": status, "software": __version__, **self._about()},
-            self._stamp,
-        )
+    def _tell(self, sender: Sender, status: str) -> None:
+        facts = {"status": status, "software": __version__, **self._about()}
+        sender.send(self._topics.status, {**self._stamp(), **facts})
 
     def _stamp(self) -> dict[str, Any]:
-        return {"v": 1, "time": utc_now(), "clock": self._clock()}
+        return {"v": 1, "time": utc_text(int(self._now() * 1000)), "clock": self._clock()}
 
-    def _take(self, connection: Connection, message: MQTTMessage) -> None:
+    def _take(self, message: MQTTMessage) -> None:
         """A message from paho's thread."""
         try:
             topic = message.topic
         except UnicodeDecodeError:
             return
-        parsed = self._topics.parse(topic)
+        payload, parsed = bytes(message.payload), self._topics.parse(topic)
         if parsed is not None and parsed.kind == "sync" and parsed.name in SYNC_IN:
             if self._feed is not None:
-                self._feed.heard(parsed.name, bytes(message.payload))
-            return
-        if parsed is not None and parsed.kind == "desired":
-            if self._on_desired is not None and message.payload:
-                self._on_desired(bytes(message.payload))
-            return
-
-        def answer(to: str, reply: Mapping[str, Any], correlation: bytes | None) -> None:
-            if connection.publish(to, _json(reply), correlation=correlation) is None:
-                _log.warning("a reply to a command could not be sent")
-
-        properties = message.properties
-        self._on_command(
-            Incoming(
-                topic,
-                bytes(message.payload),
-                message.retain,
-                answer,
-                getattr(properties, "ResponseTopic", None),
-                getattr(properties, "CorrelationData", None),
+                self._feed.heard(parsed.name, payload)
+        elif parsed is not None and parsed.kind == "desired":
+            if self._on_desired is not None and payload:
+                self._on_desired(payload)
+        else:
+            properties = message.properties
+            self._on_command(
+                Incoming(
+                    topic,
+                    payload,
+                    message.retain,
+                    self._answer,
+                    getattr(properties, "ResponseTopic", None),
+                    getattr(properties, "CorrelationData", None),
+                )
             )
-        )
+
+    def _answer(self, to: str, reply: Mapping[str, Any], correlation: bytes | None) -> None:
+        """From any thread: the reply, or what of it the broker takes."""
+        sender = self._sender
+        text = "the broker takes no packet as large as the whole reply"
+        for content in (reply, {**reply, "data": {}, "text": text}):
+            message = Message(
+                to, as_json(content), correlation=correlation, expires_s=_REPLY_EXPIRES_S
+            )
+            if sender is not None and sender.post(message):
+                return
+        _log.warning("a reply to a command could not be sent")
+
+    def _tell_trouble(self, sender: Sender) -> None:
+        trouble = "; ".join(sender.troubles.values()) or None
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble is not None:
+                _log.error("%s", trouble)
+            self._on_trouble(trouble)
 
     def _say_lost(self, problem: str) -> None:
         if self._status.connected or self._status.problem != problem:
@@ -305,117 +355,3 @@ class Link:
     def _say_back(self) -> None:
         _log.info("linked to the site")
         self._status = LinkStatus(connected=True, problem=None)
-
-
-class _Sender:
-    """What is on its way over one connection; used by the link's thread alone."""
-
-    def __init__(
-        self, connection: Connection, topics: Topics, outbox: Source, live_within_s: float
-    ) -> None:
-        self._connection = connection
-        self._topics = topics
-        self._outbox = outbox
-        self._live_within_s = live_within_s
-        self._old = outbox.depth  # what waited before this connection is history
-        self._page: deque[Event] = deque()
-        self._cursor = 0
-        self._events: dict[int, tuple[int, float]] = {}  # message id: seq, sent at
-        self._done: list[int] = []  # delivered, and still in the outbox
-        self._settle_from_s = 0.0
-        self._others: dict[int, str] = {}  # message id: topic of a status or a state
-        self._retained: dict[str, dict[str, Any]] = {}
-        self.problem: str | None = None
-
-    @property
-    def quiet(self) -> bool:
-        """Whether nothing is on its way."""
-        return not self._events and not self._others
-
-    def step(self) -> None:
-        """Collect acknowledgements and send as many events as the window lets through."""
-        self.collect()
-        window = self._connection.window
-        room = min(max(1, window - _SPARE), window - len(self._others)) - len(self._events)
-        while room > 0 and not self.problem:
-            if not self._page:
-                self._page.extend(self._outbox.pending(self._cursor, _PAGE))
-            if not self._page or not self._publish(self._page[0]):
-                return
-            self._cursor = self._page.popleft().seq
-            room -= 1
-
-    def retain(
-        self, topic: str, content: dict[str, Any], stamp: Callable[[], dict[str, Any]]
-    ) -> None:
-        """Send a retained message if it says something new, and the one before has arrived."""
-        if self._retained.get(topic) == content or topic in self._others.values():
-            return
-        if self.send(topic, content, stamp):
-            self._retained[topic] = content
-
-    def send(
-        self, topic: str, content: dict[str, Any], stamp: Callable[[], dict[str, Any]]
-    ) -> bool:
-        """Send a retained message; whether it is on its way."""
-        mid = self._connection.publish(topic, _json({**stamp(), **content}), retain=True)
-        if mid is not None:
-            self._others[mid] = topic
-        return mid is not None
-
-    def collect(self) -> None:
-        """Take acknowledged events out of the outbox; notice a broker that refuses or sleeps."""
-        acknowledged = self._connection.acknowledged
-        while acknowledged:
-            mid, refusal = acknowledged.popleft()
-            topic = self._others.pop(mid, None)
-            seq, _ = self._events.pop(mid, (None, 0.0))
-            if refusal and (topic or seq is not None):
-                what = topic or "events"
-                self.problem = f"it refuses {what}: {refusal}; see its access rules"
-            elif seq is not None:
-                self._done.append(seq)
-        self.settle()
-        oldest_s = min((sent_s for _, sent_s in self._events.values()), default=None)
-        if oldest_s is not None and time.monotonic() - oldest_s > _UNACKNOWLEDGED_S:
-            self.problem = "it takes events but does not acknowledge them"
-
-    def settle(self, *, at_once: bool = False) -> None:
-        """Take delivered events out of the outbox; a disk without room is asked again later,
-        and nothing else waits for it."""
-        now_s = time.monotonic()
-        if not self._done or (now_s < self._settle_from_s and not at_once):
-            return
-        try:
-            self._outbox.acknowledge(self._done)
-        except StorageError as fault:
-            if self._settle_from_s == 0.0:
-                _log.warning("delivered events cannot be taken out of the outbox yet: %s", fault)
-            self._settle_from_s = now_s + _SETTLE_AGAIN_S
-        else:
-            self._done.clear()
-            self._settle_from_s = 0.0
-
-    def _publish(self, event: Event) -> bool:
-        fresh = is_fresh(event, datetime.now(UTC), self._live_within_s)
-        historical = self._old > 0 or not fresh
-        topic = self._topics.event(event.type, historical)
-        mid = self._connection.publish(topic, _json(event.to_message(historical)))
-        if mid is None:
-            return False
-        self._old = max(0, self._old - 1)
-        self._events[mid] = (event.seq, time.monotonic())
-        return True
-
-
-def is_fresh(event: Event, now: datetime, live_within_s: float) -> bool:
-    """Live is what happened just now; a clock that was set meanwhile proves nothing."""
-    try:
-        age_s = (now - datetime.fromisoformat(event.time)).total_seconds()
-    except ValueError:
-        return False
-    return abs(age_s) <= live_within_s
-
-
-def _json(message: Mapping[str, Any]) -> bytes:
-    return json.dumps(message, separators=(",", ":")).encode()

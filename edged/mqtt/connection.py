@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from edged.mqtt.credentials import password, tls_context
@@ -22,17 +23,29 @@ if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
 
     from edged.config.schema import Mqtt
+    from edged.mqtt.message import Message
 
 _log = logging.getLogger(__name__)
 _CONNACK_S = 10.0
 _GOODBYE_S = 2.0
 _LARGEST_PACKET = 2 * 1024 * 1024
 _WINDOW = 20
-_QUEUED = 64
+# reason codes of MQTT 5
+PACKET_TOO_LARGE = 0x95
+FORMAT_INVALID = 0x99
+_RETAIN_NOT_SUPPORTED = 0x9A
 
 
 class Unreachable(Exception):
     """There is no connection; the text says why and what to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why the broker does not take a message; `code` is a reason code of MQTT 5."""
+
+    code: int
+    text: str
 
 
 class Connection:
@@ -44,11 +57,15 @@ class Connection:
         will: topic and payload that the broker publishes, retained, when we vanish.
         on_message: called on paho's thread with each message; must not block.
         on_change: called on paho's thread after an acknowledgement and when the link is lost.
+        retain: whether to ask the broker to keep anything, the will for instance.
 
     Attributes:
         acknowledged: message id and None, or why the broker refused it; oldest first.
         lost: why the connection ended, None while it lasts.
         window: how many messages the broker takes before it acknowledges one, at most 20.
+        largest: the largest packet that the broker takes; None: any.
+        retains: whether it keeps messages for who comes later.
+        too_large: whether it ended the connection since a packet was too large for it.
     """
 
     def __init__(
@@ -58,6 +75,8 @@ class Connection:
         will: tuple[str, bytes],
         on_message: Callable[[MQTTMessage], None],
         on_change: Callable[[], None],
+        *,
+        retain: bool = True,
     ) -> None:
         self._settings = settings
         self._client_id = client_id
@@ -67,10 +86,14 @@ class Connection:
         self._client: Client | None = None
         self._answered = threading.Event()
         self._refused: str | None = None
-        self.acknowledged: deque[tuple[int, str | None]] = deque()
+        self._retain = retain
+        self.acknowledged: deque[tuple[int, Refused | None]] = deque()
         self._lost: str | None = None
         self._network: threading.Thread | None = None
         self.window = _WINDOW
+        self.largest: int | None = None
+        self.retains = retain
+        self.too_large = False
 
     @property
     def lost(self) -> str | None:
@@ -111,28 +134,44 @@ class Connection:
         from paho.mqtt.subscribeoptions import SubscribeOptions
 
         assert self._client is not None  # noqa: S101
-        if self._settings.protocol == "5":
+        if self._modern:
             # the retained flag as published: a retained command is refused even when it is fresh
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             self._client.subscribe(topic_filter, options=options)
         else:
             self._client.subscribe(topic_filter, qos=1)
 
-    def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
-    ) -> int | None:
-        """Send with QoS 1; any thread. The message id, or None if it was not taken."""
-        from paho.mqtt.client import MQTT_ERR_SUCCESS
-        from paho.mqtt.packettypes import PacketTypes
-        from paho.mqtt.properties import Properties
+    def unsubscribe(self, topic_filter: str) -> None:
+        """What still comes is what the broker had on its way."""
+        assert self._client is not None  # noqa: S101
+        self._client.unsubscribe(topic_filter)
 
-        client, properties = self._client, None
+    def shrink(self, largest: int | None) -> None:
+        """Send no packet of so many bytes or more, whatever the broker says."""
+        if largest is not None:
+            self.largest = min(self.largest or largest, largest - 1)
+
+    def fits(self, message: Message) -> bool:
+        """Whether the broker takes a packet of that size; any thread."""
+        return self.largest is None or message.size(self._modern) <= self.largest
+
+    def publish(self, message: Message) -> int | None:
+        """Send with QoS 1; one thread. The message id, or None if it was not taken.
+
+        The caller keeps to `window` and sends what `fits`.
+        """
+        from paho.mqtt.client import MQTT_ERR_SUCCESS
+
+        client = self._client
         if client is None or self.lost:
             return None
-        if correlation is not None and self._settings.protocol == "5":
-            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-            properties.CorrelationData = correlation
-        sent = client.publish(topic, payload, qos=1, retain=retain, properties=properties)
+        sent = client.publish(
+            message.topic,
+            message.payload,
+            qos=1,
+            retain=message.retain and self.retains,
+            properties=message.properties() if self._modern else None,
+        )
         return sent.mid if sent.rc == MQTT_ERR_SUCCESS else None
 
     def close(self) -> None:
@@ -163,11 +202,15 @@ class Connection:
             if thread.name.startswith("paho-mqtt-client"):
                 self._network = thread
 
+    @property
+    def _modern(self) -> bool:
+        return self._settings.protocol == "5"
+
     def _make_client(self) -> Client:
         from paho.mqtt.client import Client, MQTTv5, MQTTv311
         from paho.mqtt.enums import CallbackAPIVersion
 
-        settings, modern = self._settings, self._settings.protocol == "5"
+        settings, modern = self._settings, self._modern
         client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -180,9 +223,8 @@ class Connection:
             client.username_pw_set(settings.username or "", secret)
         if settings.tls is not None:
             client.tls_set_context(tls_context(settings.tls))
-        client.will_set(*self._will, qos=1, retain=True)
+        client.will_set(*self._will, qos=1, retain=self._retain)
         client.max_inflight_messages_set(_WINDOW)
-        client.max_queued_messages_set(_WINDOW + _QUEUED)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
@@ -195,7 +237,7 @@ class Connection:
         from paho.mqtt.properties import Properties
 
         options: dict[str, Any] = {"keepalive": self._settings.keepalive_s}
-        if self._settings.protocol == "5":
+        if self._modern:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.MaximumPacketSize = _LARGEST_PACKET
             properties.ReceiveMaximum = 32
@@ -204,29 +246,36 @@ class Connection:
 
     # paho calls these on its own thread, some of them with its locks held: no lock of ours here
 
-    def _connected(self, _client: Client, _data: Any, _flags: Any, code: Any, props: Any) -> None:
+    def _connected(self, _client: Client, _data: Any, flags: Any, code: Any, props: Any) -> None:
         if code.is_failure:
             self._refused = str(code)
+            self.retains = self.retains and code.value != _RETAIN_NOT_SUPPORTED
+        elif flags.session_present:
+            self._refused = "it says that it kept a session of ours, and we have none"
+        elif getattr(props, "MaximumQoS", 1) < 1:
+            self._refused = "it acknowledges nothing (its maximum QoS is 0)"
         else:
             self.window = min(_WINDOW, getattr(props, "ReceiveMaximum", _WINDOW))
+            self.largest = getattr(props, "MaximumPacketSize", None)
+            self.retains = bool(getattr(props, "RetainAvailable", 1))
         self._answered.set()
 
     def _disconnected(self, _client: Client, _data: Any, _flags: Any, code: Any, _p: Any) -> None:
         # paho's words for an end without a reason are no help
         text = str(code)
+        self.too_large = self.too_large or code.value == PACKET_TOO_LARGE
         self._lost = self._lost or ("hung up" if text == "Unspecified error" else text)
         self._answered.set()
         self._on_change()
 
     def _published(self, _client: Client, _data: Any, mid: int, code: Any, _props: Any) -> None:
-        self.acknowledged.append((mid, str(code) if code.is_failure else None))
+        refused = Refused(code.value, str(code)) if code.is_failure else None
+        self.acknowledged.append((mid, refused))
         self._on_change()
 
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         if any(code.is_failure for code in codes):
-            _log.error(
-                "the broker does not let us hear commands (%s); see its access rules", codes[0]
-            )
+            _log.error("the broker does not let us listen (%s); see its access rules", codes[0])
 
 
 def _advice(why: str) -> str:

@@ -18,10 +18,10 @@ import pytest
 from edged.config.schema import SimulatedDoor
 from edged.door import make_door
 from edged.errors import BrokerError
-from edged.events.types import Event
+from edged.events.types import Event, Head
 from edged.mqtt import Commands, Link, Reply, sign_command
 from edged.mqtt.auth import WallTime
-from edged.mqtt.client import is_fresh
+from edged.mqtt.streams import is_fresh
 from tests.mosquitto import Mosquitto, free_port
 from tests.mqtt.conftest import OPERATOR, TOPICS, Site, settings
 from tests.wait import until
@@ -524,12 +524,14 @@ def connected_link(config: Any, topics: Any, outbox: Any, heard: list[Any]) -> L
     class Quiet:
         """The other terminal's outbox: nothing happens there."""
 
-        depth = 0
+        head = Head("0" * 16, 0, "", "")
 
         def __init__(self) -> None:
             self._news = threading.Event()
 
-        def pending(self, after_seq: int = 0, limit: int = 100) -> list[Any]:
+        def pending(
+            self, after_seq: int = 0, limit: int = 100, until_seq: int | None = None
+        ) -> list[Any]:
             return []
 
         def acknowledge(self, seqs: Any) -> None: ...
