@@ -10,7 +10,7 @@ from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load_parts, problem_at
 from edged.door.table import make_door
 from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
-from edged.events.outbox import Outbox
+from edged.events.outbox import make_outbox
 from edged.gallery.store import make_gallery
 from edged.gallery.wipe import describe
 from edged.history.store import History, beside
@@ -184,7 +184,7 @@ def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:
         files["gallery.keys"] = gallery.keys_path, lambda: None  # opened with the gallery
     if "events" in parts:
         events = parts["events"]
-        files["events.path"] = events.path, lambda: _open(Outbox(events.path, key, events.capacity))
+        files["events.path"] = events.path, lambda: _open(make_outbox(events, key))
     if "events" in parts and "history" in parts:
         kept = parts["history"].path or beside(events.path)
         files["history.path"] = kept, lambda: _open(History(kept, key, 1))

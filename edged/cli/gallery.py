@@ -16,7 +16,7 @@ from edged.cli import (
 from edged.cli.output import add_config, add_json, person_id
 from edged.config.load import load
 from edged.errors import StorageError
-from edged.events.outbox import Outbox
+from edged.events.outbox import Outbox, make_outbox
 from edged.gallery.store import make_gallery
 from edged.service.lifecycle import Lifecycle, forget_recorded
 from edged.service.people_orders import told_profile
@@ -131,7 +131,7 @@ def remove(args: argparse.Namespace, output: Output) -> int:
     key = load_key(config.key)
     visits = forget_recorded(config, key, args.person_id)
     with opened(config) as gallery:
-        outbox = Outbox(config.events.path, key, config.events.capacity)
+        outbox = make_outbox(config.events, key)
         lifecycle = Lifecycle(config, key, gallery, outbox, Identity(key))
         erased = gallery.remove(args.person_id)
         if erased is None:

@@ -1,8 +1,7 @@
-"""Events wait here, encrypted and on the disk, until the site has them."""
+"""The log of what happened, encrypted and on the disk, and what of it the site has yet to get."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import threading
@@ -10,67 +9,96 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any
 
+from edged.errors import DiskFull
+from edged.events import migrate, redaction, rows
+from edged.events.canon import loads
 from edged.events.clock import clock_state
-from edged.events.types import GAP, Event, utc_now
+from edged.events.room import Bounds, Room, drop_delivered
+from edged.events.schema import SCHEMA
+from edged.events.types import GAP, Event, Head, text_of, utc_text
 from edged.vault.database import Connection, Database
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from edged.vault.keys import Secret
+    from edged.config import schema
+    from edged.vault.secret import Secret
 
-_SCHEMA = (
-    """
-    CREATE TABLE events (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT,  -- a number is never given twice
-        id TEXT NOT NULL,
-        type TEXT NOT NULL,
-        time TEXT NOT NULL,
-        clock TEXT NOT NULL,
-        data TEXT NOT NULL
-    ) STRICT;
-    -- counting a million rows takes seconds, and every append asks
-    CREATE TABLE depth (events INTEGER NOT NULL) STRICT;
-    INSERT INTO depth VALUES (0);
-    CREATE TRIGGER event_in AFTER INSERT ON events
-        BEGIN UPDATE depth SET events = events + 1; END;
-    CREATE TRIGGER event_out AFTER DELETE ON events
-        BEGIN UPDATE depth SET events = events - 1; END;
-    CREATE TABLE nonces (nonce TEXT PRIMARY KEY, expires REAL NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX nonces_by_end ON nonces (expires);
-    """,
-)
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
-_LARGEST_DATA = 65_536
-_LARGEST_DROP = 1000
+_ID = re.compile(r"[0-9a-f]{32}")
+_LAST = 1 << 62
+_PAGE = 500
 _LARGEST_NONCE = 200
+_LARGEST_NOTE = 65_536
 # a clock that is set back a little must not make a used nonce new
 _NONCE_KEPT_S = 3600.0
 _ONCE_S = 400 * 86_400.0
+_IS_DUE = """seq IN (
+    SELECT seq FROM (
+        SELECT seq FROM waiting WHERE seq BETWEEN ?1 AND ?2
+        UNION SELECT seq FROM again WHERE seq BETWEEN ?1 AND ?2
+        ORDER BY seq LIMIT ?3))"""
 
 
 class Outbox:
-    """Events in order; written before `append` returns, kept until acknowledged.
+    """A chain of events; written before `append` returns, and waiting until acknowledged.
 
     Any thread may call it. Other processes may too, but do not wake a `wait` in this one.
 
     Args:
         path: the encrypted file; made if it is missing.
         key: the terminal's key.
-        capacity: how many events may wait (4 or more). Beyond it some of the oldest give way
-            to one ``events.gap`` event: ``count`` events between ``from_seq`` and ``to_seq``
-            are lost, for the ``reason`` "capacity".
+        capacity: how many events may wait (4 or more).
+        keep_days: how long delivered events stay.
+        largest_mb: how large the file may grow, MiB (4 or more).
+        keep_free_mb: how much of the disk is left to others, MiB; 4 may be used all the same.
+        clock: the wall clock, Unix seconds.
+
+    Beyond these bounds the oldest give way: delivered ones silently, then those that wait, for
+    which one ``events.gap`` event says that ``count`` events between ``from_seq`` and ``to_seq``
+    are lost, for what ``reason`` ("capacity", "size" or "disk"), and the hash of the last one.
     """
 
-    def __init__(self, path: Path, key: Secret, capacity: int) -> None:
-        self._database = Database(path, key, "events", _SCHEMA)
+    def __init__(
+        self,
+        path: Path,
+        key: Secret,
+        capacity: int,
+        *,
+        keep_days: int = 30,
+        largest_mb: int = 400,
+        keep_free_mb: int = 0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = Database(path, key, "events", SCHEMA)
         self._capacity = capacity
+        self._clock = clock
+        bounds = Bounds(capacity, keep_days, largest_mb, keep_free_mb)
+        self._room = Room(path, bounds, time.monotonic)
         self._news = threading.Event()
+        self._log = ""
 
     def open(self) -> None:
-        """Open the file; for the errors see `Database.open`."""
+        """Open the file, and make a log of one of the first kind; errors: `Database.open`."""
         self._database.open()
+        try:
+            with self._database.snapshot() as connection:
+                found = connection.execute("SELECT id FROM log").fetchone()
+            if found is None:
+                found = self._begin()
+        except BaseException:
+            self._database.close()
+            raise
+        self._log = found[0].hex()
+
+    def _begin(self) -> Any:
+        with self._database.transaction() as connection:
+            found = connection.execute("SELECT id FROM log").fetchone()
+            if found is None:  # no other process was faster
+                migrate.begin(connection)
+                found = connection.execute("SELECT id FROM log").fetchone()
+            return found
 
     def close(self) -> None:
         """Close the file and end a `wait`; what was appended stays."""
@@ -85,19 +113,24 @@ class Outbox:
                 larger than 64 KiB.
             DiskFull, StorageError: it was not recorded.
         """
-        if not _TYPE.fullmatch(type):
-            raise ValueError(f"an event's type is dotted lower case (got {type[:80]!r})")
-        text = _json(data)
-        with self._database.transaction() as connection:
-            self._make_room(connection)
-            event = _insert(connection, type, text)
+        text = _checked(type, data)
+        try:
+            event = self._append(type, text)
+        except DiskFull:
+            if not self._shed():
+                raise
+            event = self._append(type, text)
         self.wake()
         return event
 
-    def _make_room(self, connection: Connection) -> None:
-        if _depth(connection) >= self._capacity:
-            lost = _drop(connection, min(max(2, self._capacity // 100), _LARGEST_DROP))
-            _insert(connection, GAP, _json(lost))
+    def _append(self, kind: str, text: bytes) -> Event:
+        with self._database.transaction() as connection:
+            return self._add(connection, kind, text, uuid.uuid4().hex)
+
+    def _shed(self) -> bool:
+        """On a full disk delivered events give way; whether there were any."""
+        with self._database.transaction() as connection:
+            return drop_delivered(connection)
 
     def append_once(self, type: str, data: dict[str, Any], identity: str) -> bool:  # noqa: A002
         """Record an event that may have been recorded before, by whichever process; see `append`.
@@ -109,9 +142,9 @@ class Outbox:
         Returns:
             False: it had been recorded.
         """
-        if not _TYPE.fullmatch(type):
-            raise ValueError(f"an event's type is dotted lower case (got {type[:80]!r})")
-        text = _json(data)
+        text = _checked(type, data)
+        if not _ID.fullmatch(identity):
+            raise ValueError("an event's id has 32 hex digits")
         with self._database.transaction() as connection:
             known = connection.execute(
                 "INSERT OR IGNORE INTO nonces VALUES (?, ?)",
@@ -119,34 +152,137 @@ class Outbox:
             )
             if known.rowcount != 1:
                 return False
-            self._make_room(connection)
-            _insert(connection, type, text, identity)
+            self._add(connection, type, text, identity)
         self.wake()
         return True
 
-    def pending(self, after_seq: int = 0, limit: int = 100) -> list[Event]:
+    def _add(self, connection: Connection, kind: str, text: bytes, identity: str) -> Event:
+        ms = int(self._clock() * 1000)
+        lost = self._room.make(connection, ms)
+        if lost is not None:
+            self._chain(connection, GAP, rows.body(lost), uuid.uuid4().hex, ms)
+        return self._chain(connection, kind, text, identity, ms)
+
+    def _chain(
+        self, connection: Connection, kind: str, text: bytes, identity: str, ms: int
+    ) -> Event:
+        seq, last = connection.execute("SELECT seq, hash FROM log").fetchone()
+        data = loads(text)
+        event = Event(
+            identity, seq + 1, kind, utc_text(ms), clock_state(), data, self._log, text_of(last)
+        )
+        rows.insert(connection, event, ms, text)
+        return event
+
+    def pending(
+        self, after_seq: int = 0, limit: int = 100, until_seq: int | None = None
+    ) -> list[Event]:
         """Events that are not acknowledged, oldest first, at most `limit`."""
+        values = (after_seq + 1, _LAST if until_seq is None else until_seq, max(0, limit))
         with self._database.snapshot() as connection:
-            rows = connection.execute(
-                "SELECT id, seq, type, time, clock, data FROM events "
-                "WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after_seq, max(0, limit)),
-            ).fetchall()
-        return [
-            Event(identity, seq, kind, when, clock, json.loads(data))
-            for identity, seq, kind, when, clock, data in rows
-        ]
+            return rows.read(connection, f"e.{_IS_DUE}", values, self._log)
 
     def acknowledge(self, seqs: Iterable[int]) -> None:
         """The site has these; unknown ones and repeats do no harm."""
+        each = [(seq,) for seq in seqs]
+        if not each:
+            return
         with self._database.transaction() as connection:
-            connection.executemany("DELETE FROM events WHERE seq = ?", [(seq,) for seq in seqs])
+            redaction.of_delivered(connection, each)
+            gone = sum(
+                connection.executemany(f"DELETE FROM {table} WHERE seq = ?", each).rowcount  # noqa: S608  # ours
+                for table in ("waiting", "again")
+            )
+            connection.execute("UPDATE log SET waiting = waiting - ?", (gone,))
+
+    def again(self, from_seq: int, to_seq: int) -> int:
+        """Have delivered events wait again, as many as may wait beside those that do.
+
+        Redacted ones are left out.
+
+        Returns:
+            How many wait because of this.
+        """
+        with self._database.transaction() as connection:
+            room = self._capacity - _depth(connection)
+            more = connection.execute(
+                "INSERT INTO again SELECT seq FROM events WHERE seq BETWEEN ? AND ? "
+                "AND data IS NOT NULL AND seq NOT IN (SELECT seq FROM waiting) "
+                "AND seq NOT IN (SELECT seq FROM again) ORDER BY seq LIMIT ?",
+                (from_seq, to_seq, max(0, room)),
+            ).rowcount
+            connection.execute("UPDATE log SET waiting = waiting + ?", (more,))
+        self.wake()
+        return int(more)
+
+    def redact(self, person_id: str) -> int:
+        """Take away what events say that name a person; what waits is sent first.
+
+        Their hashes stay, so that the chain holds. Later events about the same id are left alone.
+
+        Returns:
+            How many lost their content now.
+        """
+        return redaction.redact(self._database, person_id)
 
     @property
     def depth(self) -> int:
         """How many events wait."""
         with self._database.snapshot() as connection:
             return _depth(connection)
+
+    @property
+    def head(self) -> Head:
+        """The end of the log."""
+        with self._database.snapshot() as connection:
+            seq, last, ms = connection.execute("SELECT seq, hash, time FROM log").fetchone()
+        return Head(self._log, seq, text_of(last), utc_text(ms) if last else "")
+
+    def event(self, identity: str) -> Event | None:
+        """The event with this id; None: it is not in the log (any more)."""
+        if not _ID.fullmatch(identity):
+            return None
+        raw = bytes.fromhex(identity)
+        with self._database.snapshot() as connection:
+            where = "substr(e.id, 1, 8) = ? AND e.id = ?"
+            found = rows.read(connection, where, (raw[:8], raw), self._log)
+        return found[0] if found else None
+
+    def events(self, from_seq: int = 1, to_seq: int | None = None) -> Iterator[Event]:
+        """The log, delivered events too, oldest first; what is appended meanwhile may be in it."""
+        until = _LAST if to_seq is None else to_seq
+        while from_seq <= until:
+            with self._database.snapshot() as connection:
+                where = "e.seq BETWEEN ? AND ?"
+                page = rows.read(connection, where, (from_seq, until), self._log, limit=_PAGE)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            from_seq = page[-1].seq + 1
+
+    def naming(
+        self, person_id: str, since: float | None = None, until: float | None = None
+    ) -> Iterator[Event]:
+        """The events that name a person, delivered ones too, by their time.
+
+        Args:
+            since, until: Unix seconds; the latter is not in it any more.
+        """
+        first = 0 if since is None else int(since * 1000)
+        last = _LAST if until is None else int(until * 1000)
+        after = (first, 0)
+        while True:
+            with self._database.snapshot() as connection:
+                found = rows.naming(connection, person_id, after, last, _PAGE)
+                page = [
+                    event
+                    for _, seq in found
+                    for event in rows.read(connection, "e.seq = ?", (seq,), self._log)
+                ]
+            yield from page
+            if len(found) < _PAGE:
+                return
+            after = (found[-1][0], found[-1][1] + 1)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleep until something was appended, or `wake` called, since the last `wait` returned.
@@ -162,18 +298,19 @@ class Outbox:
         """End a `wait`, for what is no event: a connection, a stop."""
         self._news.set()
 
-    def use_nonce(self, nonce: str, expires: float) -> bool:
+    def use_nonce(self, nonce: str, expires: float, now: float | None = None) -> bool:
         """Whether a command's nonce was never used and is now: true once, also across restarts.
 
         Args:
             nonce: 1–200 characters.
             expires: when the command loses its force, Unix seconds. It is remembered for an
                 hour longer.
+            now: Unix seconds; the wall clock if it is left out.
 
         Returns:
             False for a used, expired or unusable nonce.
         """
-        now = time.time()
+        now = time.time() if now is None else now
         if not (0 < len(nonce) <= _LARGEST_NONCE and nonce.isprintable()):
             return False
         if not math.isfinite(expires) or expires <= now:
@@ -185,42 +322,48 @@ class Outbox:
             )
             return bool(done.rowcount == 1)
 
+    def note(self, name: str) -> str | None:
+        """A text that was kept under this name."""
+        with self._database.snapshot() as connection:
+            found = connection.execute("SELECT value FROM notes WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
 
-def _json(data: dict[str, Any]) -> str:
-    if not isinstance(data, dict):
-        raise ValueError("an event's data is a JSON object")
-    try:
-        text = json.dumps(data, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as fault:
-        raise ValueError(f"an event's data must be JSON: {fault}") from fault
-    if len(text) > _LARGEST_DATA:
-        raise ValueError(f"an event's data has {len(text)} bytes, at most {_LARGEST_DATA} may be")
-    return text
+    def keep_note(self, name: str, value: str | None) -> None:
+        """Keep a text instead of the one before, durably; None forgets it.
+
+        Raises:
+            ValueError: it is larger than 64 KiB.
+            DiskFull, StorageError: what was kept is unchanged.
+        """
+        if value is not None and len(value.encode()) > _LARGEST_NOTE:
+            raise ValueError(f"a note has at most {_LARGEST_NOTE} bytes")
+        with self._database.transaction() as connection:
+            if value is None:
+                connection.execute("DELETE FROM notes WHERE name = ?", (name,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (name, value))
 
 
-def _insert(connection: Connection, kind: str, text: str, identity: str | None = None) -> Event:
-    identity, now, clock = identity or uuid.uuid4().hex, utc_now(), clock_state()
-    seq = connection.execute(
-        "INSERT INTO events (id, type, time, clock, data) VALUES (?, ?, ?, ?, ?)",
-        (identity, kind, now, clock, text),
-    ).lastrowid
-    return Event(identity, seq, kind, now, clock, json.loads(text))
+def make_outbox(
+    settings: schema.Events, key: Secret, clock: Callable[[], float] = time.time
+) -> Outbox:
+    """The outbox of a configuration."""
+    return Outbox(
+        settings.path,
+        key,
+        settings.capacity,
+        keep_days=settings.keep_days,
+        largest_mb=settings.largest_mb,
+        keep_free_mb=settings.keep_free_mb,
+        clock=clock,
+    )
+
+
+def _checked(kind: str, data: dict[str, Any]) -> bytes:
+    if not _TYPE.fullmatch(kind):
+        raise ValueError(f"an event's type is dotted lower case (got {kind[:80]!r})")
+    return rows.body(data)
 
 
 def _depth(connection: Connection) -> int:
-    return int(connection.execute("SELECT events FROM depth").fetchone()[0])
-
-
-def _drop(connection: Connection, number: int) -> dict[str, Any]:
-    """Delete the oldest; a gap event among them hands its losses on to the new one."""
-    rows = connection.execute(
-        "SELECT seq, type, data FROM events ORDER BY seq LIMIT ?", (number,)
-    ).fetchall()
-    gaps = [json.loads(data) for _, kind, data in rows if kind == GAP]
-    connection.execute("DELETE FROM events WHERE seq <= ?", (rows[-1][0],))
-    return {
-        "from_seq": min(rows[0][0], *(gap["from_seq"] for gap in gaps)) if gaps else rows[0][0],
-        "to_seq": rows[-1][0],
-        "count": len(rows) - len(gaps) + sum(gap["count"] for gap in gaps),
-        "reason": "capacity",
-    }
+    return int(connection.execute("SELECT waiting FROM log").fetchone()[0])

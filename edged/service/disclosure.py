@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from edged.events.outbox import Outbox
+from edged.events.outbox import make_outbox
 from edged.events.types import utc_now
 from edged.gallery.store import make_gallery
 from edged.recording.file import RecordingFile
@@ -98,7 +98,7 @@ def _recordings(config: Config, key: Secret, person_id: str) -> dict[str, int]:
 def _events(config: Config, key: Secret, person_id: str) -> list[dict[str, Any]]:
     if not config.events.path.exists():
         return []
-    outbox = Outbox(config.events.path, key, config.events.capacity)
+    outbox = make_outbox(config.events, key)
     found = []
     try:
         outbox.open()

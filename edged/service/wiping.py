@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edged.door.tamper import make_tamper
 from edged.errors import EdgedError, GalleryError, StorageError, WrongKey
-from edged.events.outbox import Outbox
+from edged.events.outbox import Outbox, make_outbox
 from edged.gallery import wipe as ending
 from edged.gallery.store import make_gallery
 from edged.mqtt.catalogue import Reply
@@ -203,7 +203,7 @@ def begin_anew(config: Config) -> bool:
     path = config.gallery.path
     if _finish(config) is None:
         return False
-    outbox = Outbox(config.events.path, load_key(config.key), config.events.capacity)
+    outbox = make_outbox(config.events, load_key(config.key))
     try:
         outbox.open()
         tell(config, outbox)
@@ -251,7 +251,7 @@ def _tell_from_outside(config: Config) -> None:
     try:
         if not config.events.path.exists():
             return
-        outbox = Outbox(config.events.path, load_key(config.key), config.events.capacity)
+        outbox = make_outbox(config.events, load_key(config.key))
         try:
             outbox.open()
             tell(config, outbox)

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -51,12 +52,23 @@ def test_an_event_is_recorded_as_it_was_told(outbox: Outbox) -> None:
 
 
 def test_a_message_says_version_and_whether_it_is_late() -> None:
-    event = Event("a" * 32, 7, "door.unlocked", "2030-01-02T03:04:05.678Z", "synced", {"by": "cmd"})
+    event = Event(
+        "a" * 32,
+        7,
+        "door.unlocked",
+        "2030-01-02T03:04:05.678Z",
+        "synced",
+        {"by": "cmd"},
+        log="0123456789abcdef",
+        prev="x" * 43,
+    )
     message = event.to_message(historical=True)
     assert message == {
         "v": 1,
-        "id": "a" * 32,
+        "log": "0123456789abcdef",
         "seq": 7,
+        "prev": "x" * 43,
+        "id": "a" * 32,
         "type": "door.unlocked",
         "time": "2030-01-02T03:04:05.678Z",
         "clock": "synced",
@@ -64,6 +76,11 @@ def test_a_message_says_version_and_whether_it_is_late() -> None:
         "data": {"by": "cmd"},
     }
     assert event.to_message(historical=False)["historical"] is False
+    assert event.to_message(historical=False, sig="e..s") == {
+        **message,
+        "historical": False,
+        "sig": "e..s",
+    }
     json.dumps(message)
 
 
@@ -123,8 +140,14 @@ def test_whatever_gives_way_is_counted_in_a_gap_event(
 
 def test_a_large_outbox_drops_its_oldest_in_one_batch(outbox: Outbox) -> None:
     fill(outbox, 1001)
-    gap = outbox.pending(limit=2000)[-2]
-    assert gap.data == {"from_seq": 1, "to_seq": 10, "count": 10, "reason": "capacity"}
+    events = outbox.pending(limit=2000)
+    assert events[-2].data == {
+        "from_seq": 1,
+        "to_seq": 10,
+        "count": 10,
+        "reason": "capacity",
+        "last_hash": events[0].prev,
+    }
     assert outbox.depth == 992
 
 
@@ -243,10 +266,10 @@ def test_long_expired_nonces_are_forgotten(outbox: Outbox, monkeypatch: pytest.M
 
 def test_a_full_disk_is_told_and_loses_nothing(outbox: Outbox) -> None:
     seqs = fill(outbox, 3)
-    outbox._database._opened().execute("PRAGMA max_page_count = 20")
+    outbox._database._opened().execute("PRAGMA max_page_count = 60")
     with pytest.raises(DiskFull):  # noqa: PT012
         for _ in range(100):
-            seqs.append(outbox.append("access.granted", {"x": "y" * 2000}).seq)
+            seqs.append(outbox.append("access.granted", {"x": secrets.token_hex(2000)}).seq)
     assert [event.seq for event in outbox.pending(limit=1000)] == seqs
     assert outbox.depth == len(seqs)
     outbox.acknowledge(seqs[:20])
@@ -267,7 +290,7 @@ def test_a_really_full_disk_is_told_and_loses_nothing(tmp_path: Path) -> None:
         seqs: list[int] = []
         with pytest.raises(DiskFull):  # noqa: PT012
             for _ in range(1000):
-                seqs.append(outbox.append("access.granted", {"x": "y" * 2000}).seq)  # noqa: PERF401
+                seqs.append(outbox.append("access.granted", {"x": secrets.token_hex(2000)}).seq)  # noqa: PERF401
         assert len(seqs) > 3
         assert [event.seq for event in outbox.pending(limit=1000)] == seqs
         assert [event.seq for event in reopened(outbox).pending(limit=1000)] == seqs
