@@ -49,6 +49,7 @@ _COMMANDS = {
     "record": "run the terminal and record what its decisions rest on",
     "replay": "decide a recorded day again, under another policy",
     "check": "check a configuration by opening everything",
+    "contract": "print the contract of the MQTT messages (AsyncAPI)",
     "demo": "watch a terminal do its job",
     "provision": "become known to the site: on the terminal",
     "ctl": "control terminals: on the site's side",

@@ -1,0 +1,215 @@
+"""Every type of event that there is: when it is recorded, what it says, and an example."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from edged.mqtt.contract import happenings as told
+from edged.mqtt.contract.access import Access
+from edged.mqtt.contract.known_key import jws, public_key
+
+if TYPE_CHECKING:
+    from edged.mqtt.contract.fields import Told
+
+MODEL = "mobilefacenet-rts@1.1.0#30ae6c34721e"
+NEXT_MODEL = "mobilefacenet-rts@1.2.0#9f2c11d04b7a"
+LOST, LAST_LOST = 100, "2oBIWMGFqC-2yxCqdL5_m2HR2gAX8Q3uLZkzlYJ1rqk"
+COMMAND = "4Qj1vZ0s8mYw2nKxT3bRpA"
+
+
+def receipt() -> str:
+    """Of an erasure; what is in it stands in docs/people.md."""
+    claims = {
+        "jti": "0f8d4ac1f2b94ab7b6c8a7b0d7a3c9e1",
+        "iss": "hq/door-1",
+        "sub": "4711",
+        "at": "2026-03-01T08:00:20Z",
+        "reason": "request",
+        "templates": 3,
+        "revision": 2432,
+        "key": "destroyed",
+    }
+    return jws(claims, public_key()["id"], "edged-erasure+jwt")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A type of event: the model of its ``data``, when it is recorded, and example data."""
+
+    data: type[Told]
+    when: str
+    example: dict[str, Any]
+
+
+_SEEN: dict[str, Any] = {
+    "reason": "matched",
+    "similarity": 0.912,
+    "runner_up": 0.311,
+    "threshold": 0.6503,
+    "implied_fpir": 0.003,
+    "people": 812,
+    "margin": 0.03,
+    "lookalike": False,
+    "quality": 0.981,
+    "fused_quality": 0.992,
+    "frames": 3,
+    "duration_s": 0.41,
+    "instructions": [],
+    "profile": "access",
+    "model": MODEL,
+}
+_WHO = {"person_id": "4711"}
+_DOUBT = {**_SEEN, "reason": "doubtful", "similarity": 0.61, **_WHO}
+_BY = {"person_id": "4711", "command": COMMAND}
+_MOVE = {"from": MODEL, "to": NEXT_MODEL, "people": 812}
+_DRIFT = {
+    "what": "light",
+    "defect": "backlit",
+    "at": "07:30",
+    "days": 4,
+    "share": 0.62,
+    "presentations": 58,
+    "since": "2026-02-25",
+}
+_FIGURES = {
+    "similarity": {"worse": 14, "better": 2, "equal": 9, "chance": 0.0021},
+    "granted": {"missed": 6, "saved": 0, "chance": 0.016},
+    "quality": {"lower": 11, "not_lower": 14},
+}
+
+ACCESS = {
+    "access.granted": Kind(
+        Access, "A person was recognised; the relay is told to open.", {**_SEEN, **_WHO}
+    ),
+    "access.denied": Kind(
+        Access,
+        "Nobody was recognised, or the door's mode lets nobody in.",
+        {**_SEEN, "reason": "not_enrolled", "similarity": 0.312},
+    ),
+    "access.review": Kind(
+        Access, "Somebody was recognised doubtfully, and the site has to decide.", _DOUBT
+    ),
+    "access.second_factor": Kind(
+        Access,
+        "Somebody was recognised doubtfully, and the site asks for a second factor; it may answer "
+        "with `door.unlock`.",
+        _DOUBT,
+    ),
+    "capture.retake": Kind(
+        Access,
+        "No usable view for `decision.retake_after_s`; or doubt, and one more try.",
+        {
+            **_SEEN,
+            **dict.fromkeys(("similarity", "runner_up", "threshold", "implied_fpir", "people")),
+            "reason": "come_closer",
+            "quality": None,
+            "fused_quality": None,
+            "frames": 0,
+            "duration_s": 3.02,
+            "instructions": ["come_closer"],
+        },
+    ),
+}
+
+OTHERS = {
+    "terminal.started": Kind(
+        told.Started, "The terminal works.", {"software": "0.1.0", "model": MODEL}
+    ),
+    "terminal.stopped": Kind(told.Stopped, "The terminal ends.", {"crashed": False}),
+    "camera.lost": Kind(told.Lost, "No frames come.", {"reason": "the camera does not answer"}),
+    "camera.back": Kind(told.Nothing, "Frames come again.", {}),
+    "runtime.lost": Kind(told.Lost, "Inference failed.", {"reason": "the network returned NaN"}),
+    "runtime.back": Kind(told.Nothing, "Inference works again.", {}),
+    "capture.drift": Kind(told.Drift, "Something has been going wrong for days.", _DRIFT),
+    "capture.drift_over": Kind(told.Drift, "Three days with data were without it.", _DRIFT),
+    "door.unlocked": Kind(
+        told.Unlocked,
+        "A command opens the door.",
+        {"command": COMMAND, "key": "controller", "cause": "parcel"},
+    ),
+    "door.fault": Kind(
+        told.DoorFault, "The relay did not obey.", {"reason": "line 17: no such device"}
+    ),
+    "enrol.started": Kind(
+        told.EnrolStarted, "An enrolment waits for the person.", {**_BY, "confirm": "turn"}
+    ),
+    "enrol.completed": Kind(
+        told.EnrolCompleted,
+        "The person is enrolled.",
+        {
+            **_BY,
+            "views": 3,
+            "kinds": ["frontal", "left", "right"],
+            "quality": 0.87,
+            "confirmed": "turn",
+            "warnings": [],
+        },
+    ),
+    "enrol.failed": Kind(
+        told.EnrolFailed,
+        "The person is not enrolled.",
+        {**_BY, "reason": "timed_out", "text": "nobody could be enrolled in time"},
+    ),
+    "gallery.erased": Kind(
+        told.Erased,
+        "Somebody's key was destroyed, and with it all that the gallery held of them.",
+        {
+            **_WHO,
+            "reason": "request",
+            "at": "2026-03-01T08:00:20Z",
+            "templates": 3,
+            "receipt": receipt(),
+        },
+    ),
+    "gallery.adapted": Kind(
+        told.Adapted,
+        "A template followed somebody who agreed to it.",
+        {**_WHO, "templates": 4, "similarity": 0.8731, "quality": 0.9312},
+    ),
+    "gallery.wiped": Kind(
+        told.Wiped,
+        "The gallery destroyed itself; nobody is enrolled any more.",
+        {"reason": "command", "at": "2026-03-01T08:00:21.310Z", "people": 812},
+    ),
+    "model.move_started": Kind(told.MoveStarted, "People move to the next bundle.", _MOVE),
+    "model.moved": Kind(
+        told.Moved, "Another tenth of them has moved.", {**_MOVE, "moved": 91, "percent": 10}
+    ),
+    "model.move_completed": Kind(told.MoveCompleted, "Everybody has moved.", _MOVE),
+    "model.move_rolled_back": Kind(
+        told.MoveRolledBack,
+        "The next bundle did worse, and is not used.",
+        {
+            "from": MODEL,
+            "to": NEXT_MODEL,
+            "reason": "it recognises people worse",
+            "figures": _FIGURES,
+        },
+    ),
+    "command.refused": Kind(
+        told.CommandRefused,
+        "A command was not obeyed.",
+        {
+            "command": "door.unlock",
+            "id": None,
+            "key": None,
+            "reason": "bad_signature",
+            "text": "the signature is not this key's over this text",
+            "unrecorded": 0,
+        },
+    ),
+    "events.gap": Kind(
+        told.Gap,
+        "The log was full: the oldest events gave way to this one.",
+        {
+            "count": LOST,
+            "from_seq": 1,
+            "to_seq": LOST,
+            "reason": "capacity",
+            "last_hash": LAST_LOST,
+        },
+    ),
+}
+
+EVENTS: dict[str, Kind] = ACCESS | OTHERS
