@@ -13,6 +13,7 @@ from edged.cli.run import log_to_stderr
 from edged.config.load import load
 from edged.config.schema import Recording
 from edged.recording.file import RecordingFile
+from edged.service.begin import begin
 from edged.service.daemon import Daemon
 from edged.vault.keys import load_key
 
@@ -48,7 +49,8 @@ def _duration(text: str) -> float:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Run the daemon with a recording; what was written is told at the end."""
-    config = load(args.config)
+    begun = begin(load(args.config), tries=False)
+    config = begun.config
     settings = config.recording.model_dump() if config.recording is not None else {}
     path = args.file.absolute()
     config = config.model_copy(update={"recording": Recording(**settings | {"path": path})})
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         file.open(make=True)  # what cannot be written is said before anybody comes
         before = file.last_visit()
         log_to_stderr(config, as_json=output.as_json)
-        daemon = Daemon(config)
+        daemon = Daemon(config, begun)
         timer = threading.Timer(args.for_s or 0.0, daemon.stop)
         timer.daemon = True
         if args.for_s is not None:

@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 
 from edged.cli.output import add_config, add_json
 from edged.config.load import load
+from edged.errors import EdgedError
+from edged.service.begin import begin
 from edged.service.daemon import Daemon
+from edged.service.desired import fallen_back
+from edged.service.restart import begin_anew
 
 if TYPE_CHECKING:
     import argparse
@@ -27,9 +31,20 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Run the daemon; logs go to stderr (one JSON object a line with --json)."""
-    config = load(args.config)
-    log_to_stderr(config, as_json=output.as_json)
-    return Daemon(config).run()
+    begun = begin(load(args.config))
+    while True:
+        log_to_stderr(begun.config, as_json=output.as_json)
+        daemon = Daemon(begun.config, begun, restarts=True)
+        try:
+            code = daemon.run()
+        except EdgedError as fault:
+            if not begun.on_trial:
+                raise
+            begun = fallen_back(begun, fault)
+            continue
+        if daemon.begins_anew:
+            begin_anew(daemon.asked_to_end)
+        return code
 
 
 def log_to_stderr(config: Config, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,8 +30,10 @@ from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
 from edged.service.command_desk import CommandDesk
-from edged.service.door_mode import DoorMode, WallClock, notes_of
+from edged.service.desired import Standing
+from edged.service.door_mode import DoorMode, written
 from edged.service.engine import Engine
+from edged.service.errands import Errands
 from edged.service.follow import Follow
 from edged.service.journal import Journal
 from edged.service.lamps import Lamps
@@ -44,6 +47,7 @@ from edged.service.people_orders import PeopleOrders
 from edged.service.photo_desk import PhotoDesk
 from edged.service.policy import make_policy
 from edged.service.record import LOOK_ON_S, header_of, open_recorder
+from edged.service.restart import settled, unblock
 from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Terminal
@@ -58,6 +62,7 @@ if TYPE_CHECKING:
     from edged.camera.base import CameraState
     from edged.config.schema import Config, Mqtt
     from edged.decision.presentation import Step
+    from edged.mqtt.commands import Commands
     from edged.mqtt.topics import Topics
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
@@ -74,10 +79,19 @@ _LONGEST_END_S = 9.0  # a camera may take its whole timeout_s (8 at most) to let
 
 
 class Daemon:
-    """One terminal, from start to stop."""
+    """One terminal, from start to stop.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        begun: where the site's desired settings are in `config`: what of it is theirs.
+        restarts: whether the site may have it begin anew; `begins_anew` says then that it is to.
+    """
+
+    def __init__(
+        self, config: Config, begun: Standing | None = None, *, restarts: bool = False
+    ) -> None:
         self._config = config
+        self._begun = begun or Standing(config, config)
+        self._restarts = restarts
         self._stop = threading.Event()
         self._asked = 0
         self._about: dict[str, Any] = {}
@@ -106,9 +120,19 @@ class Daemon:
             self._catch_signals(stack)
             self._open(stack)
             self._supervise()
-            notify("STOPPING=1")
+            if not self.begins_anew:
+                notify("STOPPING=1")
         log.info("stopped")
         return 1 if self._crashed else 0
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether whoever called `run` is to call for another daemon in its place."""
+        return not self.asked_to_end() and not self._crashed and self._errands.restart.due
+
+    def asked_to_end(self) -> bool:
+        """Whether a signal did."""
+        return self._asked > 0
 
     def _catch_signals(self, stack: ExitStack) -> None:
         """The first SIGTERM or SIGINT asks, the second cuts.
@@ -130,6 +154,7 @@ class Daemon:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, handle)
+        unblock()
 
     def _wait(self, seconds: float) -> bool:
         """Wait for a signal; True when it is time to stop."""
@@ -224,6 +249,16 @@ class Daemon:
             on_look=self._pages.look,
             move=self._move if self._move.configured else None,
         )
+        self._errands = Errands(
+            self._begun,
+            self._outbox,
+            self._journal,
+            self._state,
+            manifest,
+            lambda: self._index.people,
+            restarts=self._restarts,
+        )
+        stack.callback(self._errands.close)
         self._photo_desk = PhotoDesk(
             config,
             self._engine,
@@ -244,11 +279,11 @@ class Daemon:
 
     def _open_mode(self) -> None:
         self._mode = DoorMode(
-            notes_of(self._outbox),
+            self._outbox,
             self._door,
             self._journal,
             self._state,
-            WallClock(),
+            WallTime(),
             may_forget=self._config.events.on_write_failure == "grant",
             tell=self._tell_relay,
         )
@@ -308,6 +343,7 @@ class Daemon:
         )
         people = PeopleOrders(self._config.gallery, self._gallery, self._lifecycle)
         handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
+        handlers |= self._errands.handlers()
         desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, WallTime())
         stack.callback(desk.close)
 
@@ -315,6 +351,7 @@ class Daemon:
             link.deafen(seconds)
 
         commands = desk.open(handlers, deafen)
+        self._errands.trust(desk.keyring)
 
         def send(kind: str, message: bytes) -> bool:
             return link.publish_sync(kind, message)
@@ -328,11 +365,46 @@ class Daemon:
             lambda: self._about,
             feed=follow,
             signer=self._identity,
+            on_desired=self._errands.desired.take,
         )
+        self._errands.parts.update(self._diagnostics(link, commands))
         stack.callback(link.close)
         link.set_state(self._state.document())
         link.open()
         self._state.on_change = lambda: link.set_state(self._state.document())
+
+    def _diagnostics(self, link: Link, commands: Commands) -> dict[str, Callable[[], Any]]:
+        """Facts for whoever looks after the terminal; each is asked when it is wanted."""
+        mode, camera = self._mode, self._config.camera
+        return {
+            "link": lambda: asdict(link.status()),
+            "commands": lambda: commands.counts,
+            "degraded": lambda: self._state.degraded,
+            "door": lambda: {
+                "mode": mode.order.mode,
+                "until": written(mode.order.until_s),
+                "relay": self._door.relay,
+            },
+            "gallery": lambda: {
+                "people": self._index.people,
+                "revision": self._gallery.revision,
+            },
+            "camera": lambda: {
+                "driver": camera.driver,
+                "status": self._camera.state.status,
+                "frames": self._frames,
+                "faults": self._camera.faults,
+                "dropped": self._mailbox.dropped,
+            },
+            "model": lambda: {
+                "identity": self._engine.identity,
+                "runtime": self._engine.runner_info.runtime,
+                "version": self._engine.runner_info.version,
+                "device": self._engine.runner_info.device,
+            },
+            "counts": self._metrics.counts,
+            "stages_ms": self._metrics.stages_ms,
+        }
 
     def _open_follow(
         self,
@@ -400,6 +472,7 @@ class Daemon:
         """The camera's thread: the newest frame waits for the vision thread."""
         whole = self._camera.consumer_is_clock
         for frame in self._camera.frames(self._stop):
+            self._errands.look(frame)
             self._mailbox.put(frame, wait=whole)
         self._mailbox.close()
 
@@ -464,6 +537,7 @@ class Daemon:
             if not ready and (self._frames or camera_gone or now_s - started_s > _FIRST_FRAME_S):
                 ready = True
                 notify("READY=1")
+                settled()
                 log.info("ready after %.2f s", now_s - started_s)
             if now_s - watch.moved_s > _STALLED_S:
                 if self._state.degrade("pipeline", "no frame was processed for some time"):
@@ -477,6 +551,9 @@ class Daemon:
             if ready:
                 self._refresh()
                 self._lamps.show()
+                self._errands.tick()
+            if self._errands.restart.due:
+                return
             self._chronicle.tick(now_s)
 
     def _refresh(self) -> None:
@@ -532,6 +609,7 @@ class Daemon:
 
     def _display(self, display: Display) -> None:
         self._lamps.show(display)
+        self._errands.show(display)
         self._tell_relay()
         log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
         self._pages.show(display)

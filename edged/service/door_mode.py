@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
@@ -278,27 +277,3 @@ def written(unix_s: float | None) -> str | None:
         return None
     text = datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
-
-
-class WallClock:
-    """Until the trusted time is there."""
-
-    trusted = False
-
-    def now(self) -> float:
-        """Unix seconds."""
-        return time.time()
-
-
-class _Forgetful:
-    def note(self, name: str) -> str | None:
-        del name
-        return None
-
-    def keep_note(self, name: str, value: str | None) -> None:
-        del name, value
-
-
-def notes_of(outbox: Any) -> Notes:
-    """Until the outbox keeps notes."""
-    return outbox if hasattr(outbox, "keep_note") else _Forgetful()
