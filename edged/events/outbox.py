@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config import schema
+    from edged.events.types import Clock
     from edged.vault.secret import Secret
 
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
@@ -58,6 +59,10 @@ class Outbox:
     Beyond these bounds the oldest give way: delivered ones silently, then those that wait, for
     which one ``events.gap`` event says that ``count`` events between ``from_seq`` and ``to_seq``
     are lost, for what ``reason`` ("capacity", "size" or "disk"), and the hash of the last one.
+    By age nothing goes while the clock is not believed.
+
+    Attributes:
+        believe: whether the clock is to be trusted, as an event says it; must not ask this.
     """
 
     def __init__(
@@ -74,6 +79,7 @@ class Outbox:
         self._database = Database(path, key, "events", SCHEMA)
         self._capacity = capacity
         self._clock = clock
+        self.believe: Callable[[], Clock] = clock_state
         bounds = Bounds(capacity, keep_days, largest_mb, keep_free_mb)
         self._room = Room(path, bounds, time.monotonic)
         self._news = threading.Event()
@@ -158,7 +164,7 @@ class Outbox:
 
     def _add(self, connection: Connection, kind: str, text: bytes, identity: str) -> Event:
         ms = int(self._clock() * 1000)
-        lost = self._room.make(connection, ms)
+        lost = self._room.make(connection, ms if self.believe() == "synced" else None)
         if lost is not None:
             self._chain(connection, GAP, rows.body(lost), uuid.uuid4().hex, ms)
         return self._chain(connection, kind, text, identity, ms)
@@ -169,7 +175,7 @@ class Outbox:
         seq, last = connection.execute("SELECT seq, hash FROM log").fetchone()
         data = loads(text)
         event = Event(
-            identity, seq + 1, kind, utc_text(ms), clock_state(), data, self._log, text_of(last)
+            identity, seq + 1, kind, utc_text(ms), self.believe(), data, self._log, text_of(last)
         )
         rows.insert(connection, event, ms, text)
         return event
@@ -247,6 +253,20 @@ class Outbox:
             where = "substr(e.id, 1, 8) = ? AND e.id = ?"
             found = rows.read(connection, where, (raw[:8], raw), self._log)
         return found[0] if found else None
+
+    def beginning(self, prefix: str) -> list[Event]:
+        """Events whose id begins so, delivered or not; two at most, to see that there are more.
+
+        Args:
+            prefix: at most 32 hex digits.
+        """
+        if not re.fullmatch("[0-9a-f]{1,32}", prefix):
+            return []
+        first, last = (bytes.fromhex(prefix.ljust(32, fill)) for fill in "0f")
+        where = "substr(e.id, 1, 8) BETWEEN ? AND ? AND e.id BETWEEN ? AND ?"
+        with self._database.snapshot() as connection:
+            values = (first[:8], last[:8], first, last)
+            return rows.read(connection, where, values, self._log, limit=2)
 
     def events(self, from_seq: int = 1, to_seq: int | None = None) -> Iterator[Event]:
         """The log, delivered events too, oldest first; what is appended meanwhile may be in it."""

@@ -63,10 +63,14 @@ class Room:
         self._asked_s = float("-inf")
         self._short = False
 
-    def make(self, connection: Connection, now_ms: int) -> dict[str, Any] | None:
-        """Take away what must go; what a gap event has to say, where something was lost."""
+    def make(self, connection: Connection, now_ms: int | None) -> dict[str, Any] | None:
+        """Take away what must go; what a gap event has to say, where something was lost.
+
+        Args:
+            now_ms: since 1970; None: not known, and nothing goes by its age.
+        """
         tight = self._tight(connection)
-        young_ms = now_ms - self._bounds.days * _DAY_MS
+        young_ms = 0 if now_ms is None else now_ms - self._bounds.days * _DAY_MS
         done = drop_delivered(connection, None if tight else young_ms)
         if tight and not done:
             return self._lose(connection, tight)
