@@ -21,10 +21,10 @@ from edged.camera.table import open_camera
 from edged.door.table import make_door
 from edged.errors import BundleError, GalleryError, RuntimeFault, StorageError
 from edged.events.outbox import make_outbox
+from edged.events.trusted import TrustedTime
 from edged.gallery.neighbours import catch_up
 from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
-from edged.mqtt.auth import WallTime
 from edged.mqtt.client import Link
 from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
@@ -51,6 +51,7 @@ from edged.service.restart import settled, unblock
 from edged.service.risk import stated_risk
 from edged.service.state import State
 from edged.service.terminal import Terminal
+from edged.service.timekeeping import Timekeeping
 from edged.service.watch import Watch
 from edged.service.wiping import Wiping
 from edged.vault.identity import Identity
@@ -186,11 +187,25 @@ class Daemon:
         if config.gallery.path.exists():
             self._wiping.open_gallery()
         self._outbox.open()
+        self._time = TrustedTime(self._outbox)
+        stack.callback(self._time.close)
+        self._time.open()
+        self._outbox.believe = self._time.clock
         self._wiping.open_gallery()
         self._wiping.tick()
         self._wiping.watch(stack)
-        self._lifecycle = Lifecycle(config, key, self._gallery, self._outbox, self._identity)
+        self._lifecycle = Lifecycle(
+            config,
+            key,
+            self._gallery,
+            self._outbox,
+            self._identity,
+            clock=self._time.now,
+            trusted=self._time.clock,
+        )
         self._journal = Journal(self._outbox, self._state)
+        self._timekeeping = Timekeeping(self._time, self._journal, self._state)
+        self._timekeeping.tick()
         self._open_mode()
         history = History(history_path(config), key, config.history.keep_days)
         self._chronicle = Chronicle(history, self._journal, self._state)
@@ -245,6 +260,7 @@ class Daemon:
             on_display=self._display,
             on_step=self._step,
             on_mark=self._mark,
+            now=self._time.now,
             look_on_s=LOOK_ON_S if self._recorder is not None else 0.0,
             on_look=self._pages.look,
             move=self._move if self._move.configured else None,
@@ -283,7 +299,7 @@ class Daemon:
             self._door,
             self._journal,
             self._state,
-            WallTime(),
+            self._time,
             may_forget=self._config.events.on_write_failure == "grant",
             tell=self._tell_relay,
         )
@@ -341,10 +357,12 @@ class Daemon:
             self._photo_desk,
             self._tell_relay,
         )
-        people = PeopleOrders(self._config.gallery, self._gallery, self._lifecycle)
+        people = PeopleOrders(
+            self._config.gallery, self._gallery, self._lifecycle, clock=self._time.now
+        )
         handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
         handlers |= self._errands.handlers()
-        desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, WallTime())
+        desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, self._time)
         stack.callback(desk.close)
 
         def deafen(seconds: float) -> None:
@@ -363,6 +381,7 @@ class Daemon:
             self._outbox,
             commands.submit,
             lambda: self._about,
+            self._time.clock,
             feed=follow,
             signer=self._identity,
             on_desired=self._errands.desired.take,
@@ -377,6 +396,7 @@ class Daemon:
         """Facts for whoever looks after the terminal; each is asked when it is wanted."""
         mode, camera = self._mode, self._config.camera
         return {
+            "clock": self._time.document,
             "link": lambda: asdict(link.status()),
             "commands": lambda: commands.counts,
             "degraded": lambda: self._state.degraded,
@@ -561,6 +581,7 @@ class Daemon:
         try:
             if self._gallery.changed():
                 self._gallery.refresh()
+            self._timekeeping.tick()
             self._wiping.tick()
             self._lifecycle.tick(self._state)
             if self._desk is not None:

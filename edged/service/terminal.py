@@ -49,6 +49,7 @@ class Terminal:
         on_look: called with each frame and what it showed.
         on_mark: called when the decision is told to wait, or to begin anew.
         move: to another network, if people move.
+        now: by which people come into force and cease to be, Unix seconds.
         judged: what becomes of an outcome by the door's mode.
         look_on_s: how long after a decision every view is embedded all the same, for a
             recording that is to be decided under stricter policies.
@@ -74,11 +75,13 @@ class Terminal:
         on_step: Callable[[Observation, FusedMatch | None, Step], None] = lambda *_: None,
         on_look: Callable[[Frame, Observation], None] = lambda *_: None,
         on_mark: Callable[[Held | Forgot], None] = lambda _: None,
+        now: Callable[[], float] = time.time,
         look_on_s: float = 0.0,
         move: Migration | None = None,
         judged: Callable[[Outcome], Outcome] = lambda outcome: outcome,
     ) -> None:
         self._judged = judged
+        self._now = now
         self._config = config
         self._identity = identity
         self._digest = policy_digest(policy, config.decision.profile, identity)
@@ -162,7 +165,7 @@ class Terminal:
         self.enrolling.close()
 
     def _decide(self, observation: Observation) -> None:
-        self._gallery.keep(time.time())
+        self._gallery.keep(self._now())
         step = self._judge.step(observation)
         self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
