@@ -42,8 +42,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
                 raise
             begun = fallen_back(begun, fault)
             continue
-        if daemon.begins_anew:
-            begin_anew(daemon.asked_to_end)
+        if daemon.begins_anew and not begin_anew(daemon.asked_to_end):
+            return code if daemon.asked_to_end() else 1
         return code
 
 

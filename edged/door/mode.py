@@ -154,8 +154,10 @@ def read_order(text: str) -> Order | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     numbers = (order.for_s, order.until_s, order.over_s)
-    texts = (order.boot, order.command or "", order.key or "", order.cause or "")
+    texts = (order.command, order.key, order.cause)
     good = all(n is None or (type(n) in (int, float) and isfinite(n)) for n in numbers)
-    if not good or not all(isinstance(text, str) for text in texts):
+    if not good or not isinstance(order.boot, str):
+        return None
+    if not all(isinstance(text, str | None) for text in texts):
         return None
     return order if order.for_s is None or 0 < order.for_s <= LONGEST_S else None

@@ -142,3 +142,17 @@ def test_rest_door_leaves_the_relay_at_rest(door_settings: Any) -> None:
     door = open_door(door_settings)
     assert not door.relay
     door.close()
+
+
+def test_rest_ends_a_pulse_at_once_and_the_door_works_on(door: Any) -> None:
+    door.pulse(60)
+    door.rest()
+    assert not door.relay
+    door.rest()
+    door.pulse(0.05)
+    until(lambda: not door.relay)
+    assert door.describe()["fault"] is None
+
+
+def test_a_door_that_is_not_open_is_put_to_rest_without_complaint(door_settings: Any) -> None:
+    make_door(door_settings).rest()
