@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from edged import __version__
 
 if TYPE_CHECKING:
-    from edged.config.schema import HomeAssistant
+    from edged.config.schema import HomeAssistant, Mqtt
     from edged.mqtt.topics import Topics
 
 EVENTS = (
@@ -29,6 +29,12 @@ EVENTS = (
 """What the entity "Events" tells; everything else is for programs."""
 
 _DIAGNOSTIC = {"entity_category": "diagnostic"}
+
+
+def announcements(topics: Topics, settings: Mqtt) -> dict[str, dict[str, Any]]:
+    """What is to be published retained, by its topic: nothing, unless the installer wants it."""
+    wanted = settings.homeassistant
+    return {} if wanted is None else dict([announcement(topics, wanted)])
 
 
 def announcement(topics: Topics, settings: HomeAssistant) -> tuple[str, dict[str, Any]]:

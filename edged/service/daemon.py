@@ -26,6 +26,7 @@ from edged.gallery.neighbours import catch_up
 from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
 from edged.mqtt.client import Link
+from edged.mqtt.homeassistant import announcements
 from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
@@ -385,6 +386,7 @@ class Daemon:
             feed=follow,
             signer=self._identity,
             on_desired=self._errands.desired.take,
+            announcements=announcements(topics, settings),
         )
         self._errands.parts.update(self._diagnostics(link, commands))
         stack.callback(link.close)
