@@ -58,6 +58,8 @@ _COMMANDS = {
     "compare": "compare the faces of two images (1:1)",
     "enrol": "enrol a person from photos",
     "gallery": "look after the people who are enrolled",
+    "explain": "say why something happened at the door",
+    "clock": "look at what is believed of the time",
     "hints": "see which hints help at this door",
     "model": "look at a model bundle",
     "installer": "choose the password of the installer's page",

@@ -210,6 +210,10 @@ class TrustedTime:
         look = self._look()
         return max(look.wall_s, self._floor(look.count_s))
 
+    def wall(self) -> float:
+        """The wall clock as it stands, whatever is believed of it."""
+        return self._wall()
+
     def earliest(self) -> float:
         """It is later than this for certain, whatever the wall clock says; 0 without a mark."""
         return self._floor(self._monotonic())
