@@ -1021,6 +1021,14 @@ def _check_stored(one: Stored) -> None:
             Enrolment(one.person_id, kept.embedding, model, kept.quality, kept.source).checked()
 
 
-def make_gallery(settings: schema.Gallery, key: Secret) -> Gallery:
+def make_gallery(
+    settings: schema.Gallery, key: Secret, clock: Callable[[], float] = time.time
+) -> Gallery:
     """The gallery that a configuration names; not open yet."""
-    return Gallery(settings.path, key, settings.keys_path, retention_days=settings.retention_days)
+    return Gallery(
+        settings.path,
+        key,
+        settings.keys_path,
+        retention_days=settings.retention_days,
+        clock=clock,
+    )

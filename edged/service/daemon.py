@@ -180,7 +180,7 @@ class Daemon:
         self._identity = Identity(key)
         self._state.set(identity=self._identity.document)
         self._outbox = make_outbox(config.events, key)
-        self._gallery = make_gallery(config.gallery, key)
+        self._gallery = make_gallery(config.gallery, key, lambda: self._time.now())
         stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
         # What exists judges the key before it makes a file that only a wrong one would open.
