@@ -179,6 +179,16 @@ def signing_id(public_pem: str) -> str:
     return key_id(_signing_key(public_pem))
 
 
+def verifying_key(public_pem: str) -> tuple[str, Ed25519PublicKey]:
+    """A signing key's id and the key itself, for whoever checks many signatures.
+
+    Raises:
+        KeyUnavailable: it is no Ed25519 public key.
+    """
+    key = _signing_key(public_pem)
+    return key_id(key), key
+
+
 def _signing_key(public_pem: str) -> Ed25519PublicKey:
     key = _public(public_pem)
     if not isinstance(key, Ed25519PublicKey):
