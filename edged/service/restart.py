@@ -87,8 +87,10 @@ class Restart:
             text = self._notes.note(NOTE)
         except StorageError:  # then nothing was remembered either, but since when we run
             return max(0.0, self._began_s + EVERY_S - self._up())
-        last_s = _read(text, self._boot())
-        return 0.0 if last_s is None else min(EVERY_S, max(0.0, last_s + EVERY_S - self._up()))
+        last_s, now_s = _read(text, self._boot()), self._up()
+        if last_s is None or last_s > now_s:
+            return 0.0
+        return max(0.0, last_s + EVERY_S - now_s)
 
     def handlers(self) -> dict[str, Handler]:
         """By the command's name."""

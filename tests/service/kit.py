@@ -144,6 +144,7 @@ class Terminal:
     def __init__(self, folder: Path, port: int | None = None, **changes: Any) -> None:
         self.folder = folder
         self.config = written(folder, port, **changes)
+        self.program = [sys.executable, "-m", "edged"]
         self.told: list[str] = []
         self.process: subprocess.Popen[bytes] | None = None
         self._ear: socket.socket | None = None
@@ -151,7 +152,7 @@ class Terminal:
     def start(self, **environment: str) -> Terminal:
         self._listen()
         environment.setdefault("WATCHDOG_USEC", "10000000")
-        argv = [sys.executable, "-m", "edged", "run", "-c", str(self.config)]
+        argv = [*self.program, "run", "-c", str(self.config)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 argv,
@@ -280,6 +281,7 @@ class Site:
 
     port: int
     heard: list[Message] = field(default_factory=list)
+    listens: tuple[str, ...] = ("#",)
 
     def __enter__(self) -> Self:
         client = self._client = Client(
@@ -287,7 +289,8 @@ class Site:
         )
         subscribed: queue.Queue[bool] = queue.Queue()
         client.on_message = self._take
-        client.on_connect = lambda c, *_: c.subscribe(f"{ROOT}/#", qos=1)
+        filters = [(f"{ROOT}/{levels}", 1) for levels in self.listens]
+        client.on_connect = lambda c, *_: c.subscribe(filters)
         client.on_subscribe = lambda *_: subscribed.put(True)
         client.reconnect_delay_set(1, 1)
         lasting = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
