@@ -22,6 +22,9 @@ EXPLAINED = DECISIONS | {"door.unlocked", "command.refused", "enrol.failed"}
 """The types of events that have words of their own."""
 
 
+_LARGEST = 1e12  # beyond, a number is garbage
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Lines for people.
@@ -57,9 +60,9 @@ class _Facts:
 
     def number(self, name: str) -> float | None:
         value = self._data.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        return float(value)
+        return float(value) if abs(value) < _LARGEST and isfinite(value) else None
 
     def count(self, name: str) -> int | None:
         value = self.number(name)
@@ -195,7 +198,7 @@ def _asked(facts: _Facts) -> str | None:
 def _compared(facts: _Facts) -> str | None:
     people, best = facts.count("people"), facts.number("similarity")
     if people is None:
-        return "nothing was compared" if best is None else None
+        return "no comparison counted" if best is None else None
     if best is None:
         return f"compared with {_n(people, 'person')}"
     second, threshold = facts.number("runner_up"), facts.number("threshold")
@@ -212,7 +215,7 @@ def _risk(facts: _Facts) -> str | None:
     fpir = facts.number("implied_fpir")
     if fpir is None or fpir <= 0:
         return None
-    return f"this threshold lets in one of {1 / fpir:,.0f} strangers, by the model's calibration"
+    return f"this threshold lets in about 1 in {1 / fpir:,.0f} strangers, says the calibration"
 
 
 def _by(facts: _Facts) -> str | None:
