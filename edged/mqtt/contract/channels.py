@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.mqtt.auth import LARGEST_COMMAND
 from edged.mqtt.catalogue import CATALOGUE
-from edged.mqtt.contract import condition, example, orders, prose, signed
+from edged.mqtt.contract import condition, example, orders, prose, replies, signed
 from edged.mqtt.contract.known_key import jws
 from edged.mqtt.contract.schemas import CLAIMS, ref
 from edged.mqtt.contract.table import EVENTS
@@ -173,7 +173,7 @@ def _checkpoints() -> Node:
 
 def _commands() -> Node:
     made = {}
-    for name, answer in orders.ANSWERS.items():
+    for name, answer in replies.ANSWERS.items():
         claims = example.claims(name, answer.example)
         role = CATALOGUE[name].role
         made[name] = _signed(
@@ -206,19 +206,22 @@ def _signed(
 
 
 def _replies() -> Node:
-    return {name: _reply(name, answer) for name, answer in orders.ANSWERS.items()}
+    return {name: _reply(name, answer) for name, answer in replies.ANSWERS.items()}
 
 
-def _reply(name: str, answer: orders.Answer) -> Node:
+def _reply(name: str, answer: replies.Answer) -> Node:
     data, said = answer.ok
+    done = {"reason": _codes(answer.done), "data": ref(data)}
+    waits = {"reason": _codes(["awaiting_second"]), "data": ref(replies.NeedsSecond)}
+    either = {"anyOf": [{"properties": done}, {"properties": waits}]}
     reasons = [{"$ref": "#/components/schemas/Refusal"}, _codes(answer.reasons)]
     payload = {
         "allOf": [
-            ref(orders.Reply),
+            ref(replies.Reply),
             {
                 "properties": {"command": {"const": name}},
                 "if": {"properties": {"result": {"const": "ok"}}},
-                "then": {"properties": {"reason": _codes(answer.done), "data": ref(data)}},
+                "then": either if answer.two else {"properties": done},
                 "else": {
                     "properties": {
                         "reason": {"anyOf": reasons},
@@ -229,10 +232,10 @@ def _reply(name: str, answer: orders.Answer) -> Node:
         ]
     }
     reply = {"v": 1, "command": name, "id": example.JTI, "result": "ok"}
-    done = reply | {"reason": answer.done[0], "text": "", "data": said}
+    good = reply | {"reason": answer.done[0], "text": "", "data": said}
     text = "the command is expired; compare the clocks or send it sooner"
     late = reply | {"result": "refused", "reason": "expired", "text": text, "data": {}}
-    return _message(name, payload, "The one answer.", done, late)
+    return _message(name, payload, "The one answer.", good, late)
 
 
 def _codes(values: Iterable[str]) -> Node:

@@ -6,12 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edged.mqtt.contract.bundles import MoveFigures  # noqa: TC001  # pydantic reads it
+from edged.mqtt.contract.control import DESIRED_REFUSALS
 from edged.mqtt.contract.fields import (
     ABSENT,
     Clock,
     Count,
+    KeyId,
     Model,
     Pem,
+    Seq,
     Share,
     Similarity,
     Time,
@@ -19,7 +23,7 @@ from edged.mqtt.contract.fields import (
     Version,
     codes,
 )
-from edged.mqtt.contract.happenings import MoveFigures  # noqa: TC001  # pydantic reads it
+from edged.mqtt.contract.happenings import MODES, SOURCES
 from edged.sync.wire import Epoch, Revision, Short  # noqa: TC001  # likewise
 
 
@@ -80,7 +84,7 @@ class Identity(Told):
 class Door(Told):
     """The door, as it is."""
 
-    mode: Annotated[str, codes("normal", "locked_down", "open", "secured")]
+    mode: Annotated[str, codes(*MODES)]
     """What is in force."""
     relay: Literal["rest", "on"]
     """`on` while the door is held unlocked."""
@@ -192,21 +196,71 @@ class Move(Told):
     """Why nothing is recorded meanwhile; for people."""
 
 
+class Timekeeping(Told):
+    """What the terminal believes about its clock (docs/time.md)."""
+
+    source: Annotated[str, codes(*SOURCES)]
+    """`ntp`: a time service keeps it right; `holdover`: one did, and it cannot have gone wrong by
+    much since; `rtc`: a clock that ran while the terminal was off, unchecked; `unknown`."""
+    synced: bool
+    """Whether it is trusted: `ntp` or `holdover`."""
+    since: Time
+    """When that began."""
+    high_water: Time | None
+    """It has been that late for certain, to the hour; null: nobody knows."""
+    error_s: Annotated[float, Field(ge=0)] | None
+    """By how much it may be wrong at most, seconds; null while it is not trusted."""
+
+
+class CountedKey(Told):
+    """A key whose commands are obeyed."""
+
+    id: KeyId
+    """Its id."""
+    roles: tuple[Annotated[str, codes("auditor", "enroller", "maintainer", "operator")], ...]
+    """What it may do."""
+    until: Time | None
+    """When it ends; null: no end is set."""
+    replaced_by: KeyId | None
+    """The one that takes its place."""
+
+
+class LastDesired(Told):
+    """What became of the last desired settings."""
+
+    revision: Seq | None
+    """Which; null where they could not be read or were not authentic."""
+    result: Literal["applied", "refused", "pending"]
+    """`pending`: accepted, and in force with the next start, which comes by itself when nobody is
+    at the door."""
+    reason: Annotated[str, codes("done", "restart", *DESIRED_REFUSALS)]
+    """A code."""
+    text: str
+    """For people."""
+    in_force: Count
+    """The revision that is in force; 0: the terminal's own configuration alone."""
+
+
 PARTS = (
     "camera",
+    "clock",
     "commands",
     "door",
+    "door_mode",
     "erasure",
     "events",
     "gallery",
     "history",
     "installer",
+    "keys",
+    "link",
     "model",
     "model.next",
     "pipeline",
     "recording",
     "runtime",
     "screen",
+    "settings",
     "signals",
     "storage",
     "sync",
@@ -239,3 +293,9 @@ class State(Stamped):
     (docs/operate.md says what to do)."""
     model_move: Move = ABSENT
     """While `model.next` is set."""
+    timekeeping: Timekeeping = ABSENT
+    """What it believes about its clock."""
+    keys: tuple[CountedKey, ...] = ABSENT
+    """The keys that count now."""
+    applied: LastDesired = ABSENT
+    """Once settings were desired."""

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from edged.events.types import CHECKPOINT_TYP, EVENT_TYP
-from edged.mqtt.contract import orders, prose, signed
+from edged.mqtt.contract import prose, replies, signed
 from edged.mqtt.contract.channels import ROOT, channels, messages, operations
 from edged.mqtt.contract.known_key import public_key
 from edged.mqtt.contract.schemas import components
@@ -28,7 +28,7 @@ def document() -> dict[str, Any]:
     schemas["Refusal"] = {
         "type": "string",
         "description": "Why a command was not obeyed, or failed, whichever it is.",
-        "x-known-values": list(orders.EVERY),
+        "x-known-values": list(replies.EVERY),
     }
     return {
         "asyncapi": "3.0.0",

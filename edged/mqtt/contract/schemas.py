@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic.json_schema import models_json_schema
 
-from edged.mqtt.contract import condition, orders, signed
+from edged.mqtt.catalogue import CATALOGUE
+from edged.mqtt.contract import condition, orders, replies, signed
 from edged.mqtt.contract.table import EVENTS
 from edged.sync import wire
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-CLAIMS = {name: orders.claims_of(name) for name in orders.ANSWERS}
+CLAIMS = {name: orders.claims_of(name) for name in CATALOGUE}
 """The claims of each command."""
 
 
@@ -42,7 +43,8 @@ def _models() -> list[type[BaseModel]]:
         orders.Header,
         orders.DesiredHeader,
         orders.DesiredClaims,
-        orders.Reply,
+        replies.Reply,
+        replies.NeedsSecond,
         wire.Pull,
         wire.Head,
         wire.Batch,
@@ -51,7 +53,7 @@ def _models() -> list[type[BaseModel]]:
         *CLAIMS.values(),
     ]
     roots += [kind.data for kind in EVENTS.values()]
-    for answer in orders.ANSWERS.values():
+    for answer in replies.ANSWERS.values():
         roots += [answer.ok[0], answer.refused]
     return list(dict.fromkeys(roots))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from edged.mqtt.contract import bundles, control, people
 from edged.mqtt.contract import happenings as told
 from edged.mqtt.contract.access import Access
 from edged.mqtt.contract.known_key import jws, public_key
@@ -132,10 +133,10 @@ OTHERS = {
         told.DoorFault, "The relay did not obey.", {"reason": "line 17: no such device"}
     ),
     "enrol.started": Kind(
-        told.EnrolStarted, "An enrolment waits for the person.", {**_BY, "confirm": "turn"}
+        people.EnrolStarted, "An enrolment waits for the person.", {**_BY, "confirm": "turn"}
     ),
     "enrol.completed": Kind(
-        told.EnrolCompleted,
+        people.EnrolCompleted,
         "The person is enrolled.",
         {
             **_BY,
@@ -147,12 +148,12 @@ OTHERS = {
         },
     ),
     "enrol.failed": Kind(
-        told.EnrolFailed,
+        people.EnrolFailed,
         "The person is not enrolled.",
         {**_BY, "reason": "timed_out", "text": "nobody could be enrolled in time"},
     ),
     "gallery.erased": Kind(
-        told.Erased,
+        people.Erased,
         "Somebody's key was destroyed, and with it all that the gallery held of them.",
         {
             **_WHO,
@@ -163,22 +164,22 @@ OTHERS = {
         },
     ),
     "gallery.adapted": Kind(
-        told.Adapted,
+        people.Adapted,
         "A template followed somebody who agreed to it.",
         {**_WHO, "templates": 4, "similarity": 0.8731, "quality": 0.9312},
     ),
     "gallery.wiped": Kind(
-        told.Wiped,
+        people.Wiped,
         "The gallery destroyed itself; nobody is enrolled any more.",
         {"reason": "command", "at": "2026-03-01T08:00:21.310Z", "people": 812},
     ),
-    "model.move_started": Kind(told.MoveStarted, "People move to the next bundle.", _MOVE),
+    "model.move_started": Kind(bundles.MoveStarted, "People move to the next bundle.", _MOVE),
     "model.moved": Kind(
-        told.Moved, "Another tenth of them has moved.", {**_MOVE, "moved": 91, "percent": 10}
+        bundles.Moved, "Another tenth of them has moved.", {**_MOVE, "moved": 91, "percent": 10}
     ),
-    "model.move_completed": Kind(told.MoveCompleted, "Everybody has moved.", _MOVE),
+    "model.move_completed": Kind(bundles.MoveCompleted, "Everybody has moved.", _MOVE),
     "model.move_rolled_back": Kind(
-        told.MoveRolledBack,
+        bundles.MoveRolledBack,
         "The next bundle did worse, and is not used.",
         {
             "from": MODEL,
@@ -188,7 +189,7 @@ OTHERS = {
         },
     ),
     "command.refused": Kind(
-        told.CommandRefused,
+        control.CommandRefused,
         "A command was not obeyed.",
         {
             "command": "door.unlock",
@@ -199,9 +200,115 @@ OTHERS = {
             "unrecorded": 0,
         },
     ),
+    "command.awaiting_second": Kind(
+        control.AwaitingSecond,
+        "A command that takes two people (`mqtt.commands.two_person`) waits for the second.",
+        {
+            "command": "gallery.wipe",
+            "id": COMMAND,
+            "key": "controller",
+            "expires": "2026-03-01T08:05:29Z",
+        },
+    ),
+    "command.approved": Kind(
+        control.Approved,
+        "The second has sent the same; it is obeyed.",
+        {
+            "command": "gallery.wipe",
+            "ids": [COMMAND, "yQ8Zs0tqK2v1n5Dd7LwR4A"],
+            "keys": ["controller", "guard"],
+        },
+    ),
+    "command.flood": Kind(
+        control.Flood,
+        "So many messages came on `cmd/+` that the terminal listens to none for a while.",
+        {"pause_s": 5.0},
+    ),
+    "command.key_rotated": Kind(
+        control.KeyRotated,
+        "A key was replaced by a new one (`keys.rotate`).",
+        {
+            "id": "controller",
+            "replaced_by": "controller-2026",
+            "public_key": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwaaPJHURo0",
+            "until": "2026-03-01T09:00:00Z",
+            "command": COMMAND,
+            "key": "controller",
+        },
+    ),
+    "command.key_revoked": Kind(
+        control.KeyRevoked,
+        "A key counts no more (`keys.revoke`).",
+        {"id": "guard", "command": COMMAND, "key": "controller"},
+    ),
+    "settings.applied": Kind(
+        control.Applied, "Desired settings are in force.", {"revision": 7, "key": "controller"}
+    ),
+    "settings.refused": Kind(
+        control.NotApplied,
+        "Desired settings were refused.",
+        {
+            "revision": 6,
+            "key": "controller",
+            "reason": "older",
+            "text": "revision 7 was accepted before, this one is older",
+        },
+    ),
+    "door.mode_changed": Kind(
+        told.ModeChanged,
+        "Another mode of the door is in force (`door.mode`).",
+        {
+            "mode": "secured",
+            "before": "normal",
+            "by": "command",
+            "command": COMMAND,
+            "key": "controller",
+            "cause": "night",
+            "until": "2026-03-01T09:00:00.000Z",
+        },
+    ),
+    "camera.snapshot": Kind(
+        told.Looked,
+        "Somebody took a picture through the camera (`snapshot`).",
+        {"command": COMMAND, "key": "controller", "sealed_to": "brCdyBL8n_0ZXzyv"},
+    ),
+    "model.installed": Kind(
+        bundles.Installed,
+        "A bundle that came over MQTT is in the store.",
+        {
+            "action": "install",
+            "command": COMMAND,
+            "key": "controller",
+            "identity": NEXT_MODEL,
+            "before": MODEL,
+            "changed": True,
+            "used": True,
+        },
+    ),
+    "model.install_failed": Kind(
+        bundles.InstallFailed,
+        "A bundle that came over MQTT was refused; nothing changed.",
+        {
+            "action": "install",
+            "command": COMMAND,
+            "key": "controller",
+            "reason": "bundle",
+            "text": "no key of model.trusted_keys signed it",
+        },
+    ),
+    "terminal.restarting": Kind(
+        told.Restarting,
+        "The terminal begins anew.",
+        {"by": "command", "command": COMMAND, "key": "controller", "cause": "update"},
+    ),
+    "clock.jumped": Kind(
+        told.ClockJumped,
+        "The clock was set by more than five seconds.",
+        {"from": "2026-03-01T07:00:00Z", "to": "2026-03-01T08:00:00Z", "source": "ntp"},
+    ),
     "events.gap": Kind(
         told.Gap,
-        "The log was full: the oldest events gave way to this one.",
+        "The log was full, and the oldest events are lost.",
         {
             "count": LOST,
             "from_seq": 1,
