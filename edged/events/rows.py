@@ -115,7 +115,26 @@ def insert(connection: Connection, event: Event, ms: int, text: bytes) -> None:
     connection.execute("INSERT INTO waiting (seq) VALUES (?)", (event.seq,))
     connection.execute(
         "UPDATE log SET seq = ?, hash = ?, time = ?, waiting = waiting + 1",
-        (event.seq, raw_hash(digest(event.canonical())), ms),
+        (event.seq, raw_hash(digest(_canonical(event, text))), ms),
+    )
+
+
+def _canonical(event: Event, text: bytes) -> bytes:
+    """The same as `Event.canonical`, in a tenth of the time: `text` is canonical already, and
+    nothing else in an event of ours needs to be escaped."""
+    return (
+        b'{"clock":"%b","data":%b,"id":"%b","log":"%b","prev":"%b","seq":%d,"time":"%b",'
+        b'"type":"%b","v":1}'
+        % (
+            event.clock.encode(),
+            text,
+            event.id.encode(),
+            event.log.encode(),
+            event.prev.encode(),
+            event.seq,
+            event.time.encode(),
+            event.type.encode(),
+        )
     )
 
 

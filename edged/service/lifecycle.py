@@ -120,6 +120,7 @@ class Lifecycle:
             self._outbox.append_once("gallery.erased", data, erased.id)
             self._gallery.note_told(erasure)
             log.info("a person was erased reason=%s templates=%d", erased.reason, erased.templates)
+        self._outbox.redact(erased.person_id)  # now, or what waits once it is delivered
         visits = forget_recorded(self._config, self._key, erased.person_id)
         if visits:
             log.info("a person who was erased left the recording, with %d visits", visits)

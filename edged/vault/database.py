@@ -85,14 +85,29 @@ class Database:
                 self._connection = None
 
     @contextmanager
-    def transaction(self) -> Iterator[Connection]:
+    def transaction(self, *, durable: bool = True) -> Iterator[Connection]:
         """All changes of the block, durable when it ends, or none of them.
+
+        Args:
+            durable: False does not wait for the disk: a power cut may undo it, as a whole.
 
         Raises:
             DiskFull, StorageError: nothing was changed.
         """
-        with self._within("BEGIN IMMEDIATE") as connection:
+        with self._lock, self._pace(durable), self._within("BEGIN IMMEDIATE") as connection:
             yield connection
+
+    @contextmanager
+    def _pace(self, durable: bool) -> Iterator[None]:
+        if durable:
+            yield
+            return
+        connection = self._opened()
+        connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            connection.execute("PRAGMA synchronous = FULL")
 
     @contextmanager
     def snapshot(self) -> Iterator[Connection]:
