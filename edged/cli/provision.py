@@ -145,6 +145,7 @@ def _default_id(config: Config) -> str:
 
 def _has_tls(config: Config) -> bool:
     """Whether it has a client certificate that may have to be renewed."""
+    from edged.site.accept import TlsFiles
 
     return TlsFiles.of(config).key.exists()
 

@@ -135,6 +135,11 @@ class SiteClient:
             client.disconnect()
             client.loop_stop()
 
+    def expect(self, filters: Iterable[str], take: Take) -> None:
+        """Before `open`: what the broker kept for our session may come before any subscription."""
+        for one in filters:
+            self._takers[one] = take
+
     def hear(self, filters: Iterable[str], take: Take) -> None:
         """Subscribe, now and after each reconnection. Messages are taken from the return on, and
         may be before.
@@ -143,8 +148,7 @@ class SiteClient:
             BrokerError: the broker does not let us, or is gone.
         """
         wanted = list(filters)
-        for one in wanted:
-            self._takers[one] = take
+        self.expect(wanted, take)
         client = self._alive()
         for one in wanted:
             client.message_callback_add(one, self._calls(take))
@@ -231,6 +235,7 @@ class SiteClient:
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
         client.on_publish = self._on_publish
+        client.on_message = lambda _c, _d, unexpected: self._settle(unexpected)
         for one, take in self._takers.items():
             client.message_callback_add(one, self._calls(take))
         return client
@@ -316,6 +321,12 @@ class SiteClient:
             (self._life, message.mid),
         )
         self._guarded(lambda: take(heard))
+
+    def _settle(self, message: MQTTMessage) -> None:
+        """Of a subscription that an earlier life had: nobody waits for it any more."""
+        client = self._client
+        if self._manual and client is not None:
+            client.ack(message.mid, message.qos)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         """paho's thread must outlive whatever a taker does."""
