@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from paho.mqtt.client import Client, MQTTMessage
+    from paho.mqtt.properties import Properties
 
     from edged.config.schema import Mqtt
     from edged.mqtt.message import Message
@@ -94,6 +95,8 @@ class Connection:
         self.largest: int | None = None
         self.retains = retain
         self.too_large = False
+        self._most_aliases = 0
+        self._aliases: dict[str, int] = {}
 
     @property
     def lost(self) -> str | None:
@@ -165,14 +168,29 @@ class Connection:
         client = self._client
         if client is None or self.lost:
             return None
+        topic, properties = message.topic, None
+        if self._modern:
+            topic, properties = self._shortened(message)
         sent = client.publish(
-            message.topic,
+            topic,
             message.payload,
             qos=1,
             retain=message.retain and self.retains,
-            properties=message.properties() if self._modern else None,
+            properties=properties,
         )
         return sent.mid if sent.rc == MQTT_ERR_SUCCESS else None
+
+    def _shortened(self, message: Message) -> tuple[str, Properties]:
+        """An alias instead of the topic, where the broker knows one; else both, once."""
+        topic, properties = message.topic, message.properties()
+        if not message.recurs:
+            return topic, properties
+        if topic in self._aliases:
+            properties.TopicAlias = self._aliases[topic]
+            return "", properties
+        if len(self._aliases) < self._most_aliases:
+            properties.TopicAlias = self._aliases[topic] = len(self._aliases) + 1
+        return topic, properties
 
     def close(self) -> None:
         """Say goodbye: the broker forgets the will. Safe twice and after a failed `open`."""
@@ -258,6 +276,7 @@ class Connection:
             self.window = min(_WINDOW, getattr(props, "ReceiveMaximum", _WINDOW))
             self.largest = getattr(props, "MaximumPacketSize", None)
             self.retains = bool(getattr(props, "RetainAvailable", 1))
+            self._most_aliases = getattr(props, "TopicAliasMaximum", 0)
         self._answered.set()
 
     def _disconnected(self, _client: Client, _data: Any, _flags: Any, code: Any, _p: Any) -> None:

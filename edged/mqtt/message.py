@@ -23,6 +23,7 @@ class Message:
         correlation: of the request that is answered.
         expires_s: after so long the broker delivers it to nobody any more.
         user: user properties.
+        recurs: its topic comes again and again, so that an alias for it pays.
     """
 
     topic: str
@@ -32,6 +33,7 @@ class Message:
     correlation: bytes | None = None
     expires_s: int | None = None
     user: tuple[tuple[str, str], ...] = ()
+    recurs: bool = False
 
     def properties(self) -> Properties:
         """As paho wants them."""

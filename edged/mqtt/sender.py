@@ -211,7 +211,8 @@ class Sender:
             ("historical", "true" if historical else "false"),
         )
         payload = as_json(event.to_message(historical, sig))
-        return Message(self._topics.event(event.type, historical), payload, user=user)
+        topic = self._topics.event(event.type, historical)
+        return Message(topic, payload, user=user, recurs=True)
 
     def _publish(self, message: Message, seq: int | None = None, historical: bool = False) -> None:
         mid = self._connection.publish(message)
