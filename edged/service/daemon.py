@@ -180,7 +180,8 @@ class Daemon:
         self._identity = Identity(key)
         self._state.set(identity=self._identity.document)
         self._outbox = make_outbox(config.events, key)
-        self._gallery = make_gallery(config.gallery, key, lambda: self._time.now())
+        self._time = TrustedTime(self._outbox)
+        self._gallery = make_gallery(config.gallery, key, self._time.now)
         stack.callback(self._outbox.close)
         stack.callback(self._gallery.close)
         # What exists judges the key before it makes a file that only a wrong one would open.
@@ -188,7 +189,6 @@ class Daemon:
         if config.gallery.path.exists():
             self._wiping.open_gallery()
         self._outbox.open()
-        self._time = TrustedTime(self._outbox)
         stack.callback(self._time.close)
         self._time.open()
         self._outbox.believe = self._time.clock
