@@ -93,6 +93,13 @@ class RabbitMQ:
             node.wait(10)
             until(lambda: not _answers(self.port))
 
+    def stop(self) -> None:
+        """An orderly end."""
+        node, self._node = self._node, None
+        assert node
+        node.terminate()
+        node.wait(60)
+
     def freeze(self) -> None:
         """The node does nothing any more and its connections stay: a partition."""
         assert self._node

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -22,6 +23,7 @@ from paho.mqtt.properties import Properties
 from edged.config.schema import Mqtt
 from edged.events.outbox import Outbox
 from edged.mqtt import Commands, Context, Link, Reply, Topics, sign_command
+from edged.mqtt.auth import WallTime
 from edged.vault.identity import Identity
 from edged.vault.secret import Secret
 from tests.wait import until
@@ -37,7 +39,9 @@ SITE = "hq"
 _KEY = Ed25519PrivateKey.generate()
 _KEY_ID = "controller"
 _PRIVATE = _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-_PUBLIC = _KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+CONTROLLER_PUBLIC = (
+    _KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,15 @@ class Manner:
 
     def topics(self, name: str) -> Topics:
         return Topics("edged", SITE, name, dash=self.dash)
+
+
+def identity_of(name: str) -> Identity:
+    """A terminal's, known to everybody by its name."""
+    return Identity(_secret_of(name))
+
+
+def _secret_of(name: str) -> Secret:
+    return Secret(name.encode().ljust(32, b"\0")[:32])
 
 
 class Terminal:
@@ -71,7 +84,7 @@ class Terminal:
         name: str = "door-1",
         *,
         feed: Feed | None = None,
-        public_key: str = _PUBLIC.decode(),
+        public_key: str = CONTROLLER_PUBLIC,
         clock: Callable[[], float] | None = None,
         **more: Any,
     ) -> None:
@@ -87,14 +100,14 @@ class Terminal:
         }
         self.settings = Mqtt.model_validate(settings | more)
         self.topics = manner.topics(name)
-        secret = Secret(name.encode().ljust(32, b"\0")[:32])
-        self.identity = Identity(secret)
+        secret = _secret_of(name)
+        self.identity = identity_of(name)
         times = {} if clock is None else {"clock": clock}
         self.outbox = Outbox(folder / "events.db", secret, 1_000_000, **times)
         self.unlocked = 0
         handlers = {"door.unlock": self._unlock, "events.replay": self._replay}
         self.commands = Commands(
-            self.settings.commands, self.topics, self.outbox, handlers, lambda: "synced"
+            self.settings.commands, self.topics, self.outbox, handlers, WallTime(lambda: "synced")
         )
         self.link = Link(
             self.settings,
@@ -169,11 +182,14 @@ class Site:
         terminals: tuple[str, ...] = ("door-1",),
         session: str = "site",
         hears: Callable[[Heard], None] | None = None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.heard: list[Heard] = []
-        self._manner = manner
+        self.seqs: dict[str, set[int]] = defaultdict(set)  # by terminal: what came, on any stream
+        self.manner = manner
+        self._host = host
         self._terminals = terminals
-        self._hears = hears or self.heard.append
+        self._hears = hears or self._keep
         self._port = port
         self._subscribed = threading.Event()
         modern = manner.protocol == "5"
@@ -190,11 +206,11 @@ class Site:
 
     def __enter__(self) -> Self:
         options: dict[str, Any] = {}
-        if self._manner.protocol == "5":
+        if self.manner.protocol == "5":
             lasting = Properties(PacketTypes.CONNECT)
             lasting.SessionExpiryInterval = 86_400
             options = {"clean_start": False, "properties": lasting}
-        self.client.connect("127.0.0.1", self._port, **options)
+        self.client.connect(self._host, self._port, **options)
         self.client.loop_start()
         assert self._subscribed.wait(30)
         return self
@@ -220,7 +236,7 @@ class Site:
         return [m.content for m in list(self.heard) if (m.terminal, m.path) == (name, path)]
 
     def send(self, path: str, payload: bytes, name: str = "door-1", retain: bool = False) -> None:
-        root = self._manner.topics(name).root
+        root = self.manner.topics(name).root
         self.client.publish(f"{root}/{path}", payload, qos=1, retain=retain).wait_for_publish(20)
 
     def order(self, command: str, args: dict[str, Any], name: str = "door-1") -> bytes:
@@ -229,24 +245,30 @@ class Site:
 
     def command(self, command: str, args: dict[str, Any], name: str = "door-1") -> dict[str, Any]:
         """Send a signed command; its reply."""
-        path = self._manner.topics(name).command(command).removeprefix(
-            f"{self._manner.topics(name).root}/"
+        path = (
+            self.manner.topics(name)
+            .command(command)
+            .removeprefix(f"{self.manner.topics(name).root}/")
         )
         before = len(self.on(f"{path}/result", name))
         self.send(path, self.order(command, args, name), name)
         return until(lambda: self.on(f"{path}/result", name)[before:])[0]
 
+    def filters(self) -> list[str]:
+        """What to hear. No two of them overlap: a broker may send a message once for each."""
+        # retained messages come for exact topics only where a broker keeps them without an index
+        below = ("status", "state", "audit", "event/+", "backlog/+", "cmd/+/result")
+        below += ("sync/pull", "sync/offer")
+        roots = [self.manner.topics(name).root for name in self._terminals]
+        return [f"{root}/{what}" for root in roots for what in below]
+
     def _connected(self, client: Client, *_: object) -> None:
-        # retained messages come for exact topics only where a broker keeps them without an index;
-        # no two filters overlap: a broker may send a message once for each
-        roots = [self._manner.topics(name).root for name in self._terminals]
-        exact = [f"{root}/{what}" for root in roots for what in ("status", "state", "audit")]
-        streams = [
-            f"{root}/{below}"
-            for root in roots
-            for below in ("event/+", "backlog/+", "cmd/+/result", "sync/pull", "sync/offer")
-        ]
-        client.subscribe([(topic, 1) for topic in (*exact, *streams)])
+        client.subscribe([(topic, 1) for topic in self.filters()])
+
+    def _keep(self, heard: Heard) -> None:
+        self.heard.append(heard)
+        if heard.path.startswith(("event/", "backlog/")):
+            self.seqs[heard.terminal].add(heard.content["seq"])
 
     def _take(self, _client: Client, _data: object, message: MQTTMessage) -> None:
         _, _, terminal, path = message.topic.split("/", 3)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from tests.conformance.judge import judge
+from tests.conformance.proxy import Proxy
 from tests.wait import until
 
 if TYPE_CHECKING:
@@ -29,20 +31,20 @@ def test_a_site_that_comes_later_sees_status_and_state_as_they_are(place: Place)
 
 
 def test_a_terminal_that_vanishes_is_said_to_be_offline_by_the_broker(place: Place) -> None:
-    with place.site() as site, place.terminal() as terminal:
+    with (
+        Proxy(place.broker.port) as network,
+        place.site() as site,
+        place.terminal(network.port) as terminal,
+    ):
         terminal.online()
         until(lambda: site.on("status", place.name))
-        connection = terminal.link._connection
-        assert connection is not None
-        connection.abort()
-        until(
-            lambda: [
-                one
-                for one in site.on("status", place.name)
-                if (one["status"], one.get("reason")) == ("offline", "connection lost")
-            ]
-        )
+        network.cut()
+        until(lambda: _wills(site.on("status", place.name)))
         until(lambda: site.on("status", place.name)[-1]["status"] == "online")
+
+
+def _wills(said: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [one for one in said if one.get("reason") == "connection lost"]
 
 
 def test_events_arrive_once_in_order_and_leave_the_queue(place: Place) -> None:
@@ -79,9 +81,7 @@ def test_a_command_is_obeyed_once_and_answered_once(place: Place) -> None:
         order = site.order("door.unlock", {}, place.name)
         for _ in range(2):
             site.send(path, order, place.name)
-        answers = until(
-            lambda: a if len(a := site.on(f"{path}/result", place.name)) == 3 else None
-        )
+        answers = until(lambda: a if len(a := site.on(f"{path}/result", place.name)) == 3 else None)
         assert [answer["reason"] for answer in answers] == ["unlocked", "unlocked", "replayed"]
         assert terminal.unlocked == 2
 
@@ -151,8 +151,6 @@ def test_large_binary_messages_of_the_sites_log_pass_both_ways(place: Place) -> 
 
 
 def test_a_day_of_disconnection_arrives_whole_and_in_order(place: Place) -> None:
-    import time
-
     yesterday = time.time() - 86_400
     with place.site() as site:
         away = place.terminal(clock=lambda: yesterday)
@@ -167,5 +165,3 @@ def test_a_day_of_disconnection_arrives_whole_and_in_order(place: Place) -> None
         assert site.numbers("backlog", place.name) == list(range(2000))
         assert site.numbers("event", place.name) == list(range(2000, 2020))
         judge(site.heard, terminal.identity.signing_public)
-
-
