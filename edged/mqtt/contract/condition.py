@@ -288,7 +288,7 @@ class State(Stamped):
     """What is decided by."""
     waiting_events: Count
     """Events that the broker has not acknowledged."""
-    degraded: dict[str, str]
+    degraded: dict[Annotated[str, codes(*PARTS)], str]
     """By part that does not work the reason, for people; empty when all is well
     (docs/operate.md says what to do)."""
     model_move: Move = ABSENT

@@ -161,3 +161,15 @@ class ClockJumped(Told):
     """What it says."""
     source: Annotated[str, codes(*SOURCES)]
     """What is believed of it now; see `state.timekeeping`."""
+
+
+class ClockReset(Told):
+    """Somebody at the terminal had it forget how late it had been for certain (`edged clock
+    reset`), for instance after a time service that lied."""
+
+    origin: Annotated[Time | None, Field(alias="from")]
+    """The time that was forgotten; null: none was known."""
+    to: Time
+    """What the clock says."""
+    source: Annotated[str, codes(*SOURCES)]
+    """What was believed of it."""

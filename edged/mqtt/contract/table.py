@@ -306,6 +306,11 @@ OTHERS = {
         "The clock was set by more than five seconds.",
         {"from": "2026-03-01T07:00:00Z", "to": "2026-03-01T08:00:00Z", "source": "ntp"},
     ),
+    "clock.reset": Kind(
+        told.ClockReset,
+        "Somebody at the terminal had it forget how late it had been for certain.",
+        {"from": "2031-01-01T00:00:00Z", "to": "2026-03-01T08:00:00Z", "source": "unknown"},
+    ),
     "events.gap": Kind(
         told.Gap,
         "The log was full, and the oldest events are lost.",

@@ -1,0 +1,142 @@
+"""docs/asyncapi.json as a strict reader takes it: whatever it does not describe is wrong.
+
+Consumers ignore what they do not know; tests must not, or the document would not be the truth.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
+# or bytes that are for somebody else
+_BY_THE_SITE = ("command", "desired", "sync_head", "sync_batch", "sync_chunk", "sync_offer")
+_PARAMETERS = {"prefix": "[^+#]+?", "site": "[^/]+", "terminal": "[^/]+"}
+
+
+@cache
+def document() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
+    return found
+
+
+def resolved(node: dict[str, Any]) -> dict[str, Any]:
+    """What a reference within the document stands for."""
+    while "$ref" in node:
+        at: Any = document()
+        for step in node["$ref"].removeprefix("#/").split("/"):
+            at = at[step]
+        node = at
+    return node
+
+
+def closed(schema: Any) -> Any:
+    """The same without room for what is not described."""
+    if isinstance(schema, list):
+        return [closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    made = {
+        name: {key: closed(inner) for key, inner in value.items()}
+        if name == "properties"
+        else closed(value)
+        for name, value in schema.items()
+        if not name.startswith("x-") and name not in ("description", "examples")
+    }
+    if schema.get("x-known-values"):
+        made["enum"] = schema["x-known-values"]
+    if made.get("type") == "object" and "properties" in made:
+        made.setdefault("additionalProperties", False)
+    return made
+
+
+@cache
+def _schemas() -> dict[str, Any]:
+    return {name: closed(one) for name, one in document()["components"]["schemas"].items()}
+
+
+def validator(schema: dict[str, Any]) -> Draft7Validator:
+    """Of a schema of the document, read strictly."""
+    return Draft7Validator({"allOf": [closed(schema)], "components": {"schemas": _schemas()}})
+
+
+@cache
+def _of(channel: str, name: str) -> Draft7Validator:
+    message = resolved(document()["channels"][channel]["messages"][name])
+    return validator(message["payload"])
+
+
+@cache
+def _headers(channel: str, name: str) -> Draft7Validator | None:
+    message = resolved(document()["channels"][channel]["messages"][name])
+    return validator(message["headers"]) if "headers" in message else None
+
+
+@cache
+def _addresses() -> list[tuple[str, re.Pattern[str], list[str]]]:
+    found = []
+    for channel, about in document()["channels"].items():
+        pattern = re.escape(about["address"]).replace(r"\{", "{").replace(r"\}", "}")
+        for name, values in about["parameters"].items():
+            dotted = resolved(values).get("enum", ())
+            among = [*dotted, *(value.replace(".", "-") for value in dotted)]
+            one = "|".join(map(re.escape, among)) if among else _PARAMETERS[name]
+            pattern = pattern.replace(f"{{{name}}}", f"(?P<{name}>{one})", 1)
+        found.append((channel, re.compile(pattern), list(about["messages"])))
+    return found
+
+
+def _place(topic: str) -> tuple[str, str] | None:
+    """The channel of a topic, and which of its messages is there; of several the first."""
+    for channel, pattern, names in _addresses():
+        if found := pattern.fullmatch(topic):
+            level = found.groupdict().get("type") or found.groupdict().get("command")
+            return channel, level.replace("-", ".") if level else names[0]
+    return None
+
+
+def problems(topic: str, payload: bytes, user: list[tuple[str, str]] | None = None) -> list[str]:
+    """What is wrong with a message that a terminal sent, by the document; nothing: []."""
+    place = _place(topic)
+    if place is None:
+        return [f"{topic}: no such channel"]
+    channel, name = place
+    if channel in _BY_THE_SITE:
+        return []
+    content = json.loads(payload)
+    if channel == "status" and "time" not in content:
+        name = "will"
+    wrong = [_told(topic, error) for error in _errors(_of(channel, name), content)]
+    if channel in ("event", "backlog") and content.get("historical") is not (channel == "backlog"):
+        wrong.append(f"{topic}: historical is {content.get('historical')}")
+    return wrong + _beside(channel, name, topic, content, user)
+
+
+def _beside(
+    channel: str, name: str, topic: str, content: Any, user: list[tuple[str, str]] | None
+) -> list[str]:
+    """What is wrong with the user properties."""
+    check = _headers(channel, name)
+    if check is None or user is None:
+        return []
+    wrong = [_told(topic, error) for error in _errors(check, dict(user))]
+    for key, value in user:
+        said = content.get(key)
+        if str(said).lower() != value:
+            wrong.append(f"{topic}: user property {key} is {value}, the message says {said}")
+    return wrong
+
+
+def _errors(check: Draft7Validator, content: Any) -> list[Any]:
+    first = best_match(check.iter_errors(content))
+    return [] if first is None else [first]
+
+
+def _told(topic: str, error: Any) -> str:
+    return f"{topic}: {'.'.join(map(str, error.absolute_path))}: {error.message[:500]}"
