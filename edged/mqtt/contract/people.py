@@ -21,6 +21,7 @@ class Duplicate(Told):
     """The face is enrolled under another id."""
 
     warning: Literal["duplicate"]
+    """What is warned of."""
     person_id: Person
     """Who was enrolled."""
     other: Person
@@ -42,6 +43,7 @@ class Lookalikes(Told):
     """People resemble who was enrolled; more is asked of all of them."""
 
     warning: Literal["lookalikes"]
+    """What is warned of."""
     person_id: Person
     """Who was enrolled."""
     lookalikes: tuple[Lookalike, ...]
@@ -52,6 +54,7 @@ class LookalikesUnknown(Told):
     """Whether anybody resembles who was enrolled could not be found out."""
 
     warning: Literal["lookalikes_unknown"]
+    """What is warned of."""
     text: str
     """For people."""
 
