@@ -60,6 +60,7 @@ _COMMANDS = {
     "gallery": "look after the people who are enrolled",
     "explain": "say why something happened at the door",
     "clock": "look at what is believed of the time",
+    "audit": "verify or export the log of what happened",
     "hints": "see which hints help at this door",
     "model": "look at a model bundle",
     "installer": "choose the password of the installer's page",

@@ -159,8 +159,11 @@ class Chain:
         if found.gap is not None and found.signed is not False:
             log.gaps.append(found.gap)
 
-    def add_checkpoint(self, message: Mapping[str, Any], line: int = 0, source: str = "") -> None:
+    def add_checkpoint(self, message: Mapping[str, Any], line: int = 0, source: str = "") -> bool:
         """Take a checkpoint; one with a bad signature is a finding, and says nothing else.
+
+        Returns:
+            Whether it counts.
 
         Raises:
             ValueError: it is none.
@@ -168,9 +171,10 @@ class Chain:
         found = read_checkpoint(message, self._signatures)
         if found.signed is False:
             self._wrongly_signed(found, line, "the checkpoint")
-            return
+            return False
         log = self._log(found, source, line)
         log.checkpoints.append((found.seq, raw_hash(found.hash), line))
+        return True
 
     def report(self) -> Report:
         """What there is to be said of all that was added."""
@@ -298,7 +302,8 @@ class Chain:
             else:
                 continue
             if found != (promised or bytes(_HASH_BYTES)):
-                text = f"the checkpoint at line {line} names another content of event {seq}"
+                which = f"the checkpoint at line {line}" if line else "a checkpoint"
+                text = f"{which} names another content of event {seq}"
                 where = log.lines[chosen[max(0, at)]]
                 self._find("altered", log.name, seq, seq, where, text)
         self._cut_off(log, seqs[-1])
