@@ -197,7 +197,7 @@ class Commands:
             pause_s, self._paused = self._floods.popleft(), True
             self._on_flood(pause_s)
             self._outbox.append("command.flood", {"pause_s": pause_s})
-        if self._paused and self._flood.over:
+        if self._paused and self._flood.settled:
             self._paused = False
             self._on_flood(0.0)
         if self._waiting.empty():

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 _MESSAGES_HZ, _MESSAGES_BURST = 200.0, 400.0
 _BYTES_HZ, _BYTES_BURST = 16e6, 48e6  # a network in pieces comes at 5 MB/s
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 5.0, 60.0
+_HEARS_S = 2.0  # to subscribe again
 _CALM_S = 60.0  # after that long without a flood the next pause is a short one again
 
 
 class Flood:
-    """Counts what arrives; for the network's thread, but for `over`.
+    """Counts what arrives; for the network's thread, but for `over` and `settled`.
 
     Args:
         rate_hz: how many a second are no flood, for as long as they come.
@@ -58,3 +59,8 @@ class Flood:
     def over(self) -> bool:
         """Whether there is no pause; any thread."""
         return self._monotonic() >= self._until_s
+
+    @property
+    def settled(self) -> bool:
+        """Whether the terminal listens again by now; any thread."""
+        return self._monotonic() >= self._until_s + _HEARS_S

@@ -8,6 +8,7 @@ exchanges a key in the configuration starts afresh, and nothing else does.
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -86,7 +87,7 @@ class Book(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    v: Literal[1] = 1
+    v: Literal[1]
     records: tuple[Record, ...] = ()
 
     def of(self, x: str) -> Record | None:
@@ -96,8 +97,8 @@ class Book(BaseModel):
     def with_record(self, record: Record) -> Book:
         """With a new record, or in the place of that of the same key."""
         if self.of(record.x) is None:
-            return Book(records=(*self.records, record))
-        return Book(records=tuple(record if r.x == record.x else r for r in self.records))
+            return Book(v=1, records=(*self.records, record))
+        return Book(v=1, records=tuple(record if r.x == record.x else r for r in self.records))
 
     def pruned(self, configured: Mapping[str, Key]) -> Book:
         """Without the oldest keys that nothing could bring back, if there are too many.
@@ -107,13 +108,13 @@ class Book(BaseModel):
         kept = {key.x for key in configured.values()}
         spare = len(self.records) - MOST_RECORDS
         idle = [r.x for r in self.records if r.ended and r.x not in kept][: max(0, spare)]
-        return Book(records=tuple(r for r in self.records if r.x not in idle))
+        return Book(v=1, records=tuple(r for r in self.records if r.x not in idle))
 
 
 def read_book(text: str | None) -> Book | None:
     """A book from a note; an empty one from none, None for garbage."""
     if text is None:
-        return Book()
+        return Book(v=1)
     try:
         book = Book.model_validate_json(text)
     except (ValidationError, RecursionError):
@@ -125,7 +126,8 @@ def read_book(text: str | None) -> Book | None:
 
 def write_book(book: Book) -> str:
     """A book as a note."""
-    return book.model_dump_json(exclude_defaults=True, exclude={"v"}).replace("{", '{"v":1,', 1)
+    records = [record.model_dump(exclude_defaults=True) for record in book.records]
+    return json.dumps({"v": book.v, "records": records}, separators=(",", ":"))
 
 
 def in_force(configured: Mapping[str, Key], book: Book) -> dict[str, Key]:

@@ -365,7 +365,7 @@ def test_a_thousand_rotations_fit_and_what_stands_in_the_configuration_is_never_
     place: Place,
 ) -> None:
     configured = configured_keys(place.settings)
-    book = Book()
+    book = Book(v=1)
     guard = configured["guard"]
     first = Record(
         id="g" * 64, x=guard.x, root="g" * 64, root_x=guard.x, person=guard.x, replaced_by="y" * 64
