@@ -255,7 +255,7 @@ def _otherwise_granted(facts: _Facts) -> list[str]:
         lines.append(f"{best - threshold:.3f} less similarity would not have been enough")
     lead, margin = _lead(facts), facts.number("margin")
     if lead is not None and margin is not None:
-        lines.append(f"the next one {lead - margin:.3f} nearer would have been too near")
+        lines.append(f"the next one {lead - margin:.3f} more similar would have been too near")
     return lines
 
 

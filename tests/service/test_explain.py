@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -192,3 +194,9 @@ def test_no_event_is_too_strange(kind: str, body: Any, rule: Any, reason: Any) -
     told = explain({"type": kind, "data": body})
     assert told.what
     assert all(isinstance(line, str) for line in (*told.facts, *told.otherwise))
+
+
+def test_the_page_lists_every_rule() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "explain.md").read_text(encoding="utf-8")
+    table = page.partition("## Rules")[2].partition("## Fields")[0]
+    assert re.findall(r"^\| `([a-z_]+)` \|", table, re.MULTILINE) == ["rule", *Rule]
