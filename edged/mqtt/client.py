@@ -17,6 +17,7 @@ from edged import __version__
 from edged.errors import BrokerError, EdgedError
 from edged.events.clock import clock_state
 from edged.events.types import utc_text
+from edged.mqtt.bucket import Bucket
 from edged.mqtt.checkpoints import Checkpoints
 from edged.mqtt.commands import Incoming
 from edged.mqtt.connection import Connection, Unreachable
@@ -113,6 +114,7 @@ class Link:
         self._largest: int | None = None  # learned from a broker that hung up
         self._trouble: str | None = None
         self._state: dict[str, Any] | None = None
+        self._complaints = Bucket(0.1, 3)
         self._hears = False
         self._deaf_until_s = float("-inf")
         self._stop = threading.Event()
@@ -197,8 +199,12 @@ class Link:
         try:
             checkpoints = self._greet(connection, sender)
             self._say_back()
+            online = False
             while not (problem := connection.lost or sender.problem) and not self._stop.is_set():
                 self._listen(connection)
+                if not online and connection.listening:  # who is online hears commands
+                    self._tell(sender, "online")
+                    online = True
                 self._facts_out(sender, checkpoints)
                 sender.step()
                 self._tell_trouble(sender)
@@ -243,9 +249,8 @@ class Link:
             raise
 
     def _greet(self, connection: Connection, sender: Sender) -> Checkpoints | None:
-        """Say who is there, and listen. From here on the feed may hear and ask: it is told before
-        a retained head arrives."""
-        self._tell(sender, "online")
+        """Listen. From here on the feed may hear and ask: it is told before a retained head
+        arrives."""
         self._sender = sender
         self._hears = False
         self._listen(connection)
@@ -337,7 +342,8 @@ class Link:
             )
             if sender is not None and sender.post(message):
                 return
-        _log.warning("a reply to a command could not be sent")
+        if self._complaints.take():  # in a flood of commands there are thousands
+            _log.warning("a reply to a command could not be sent")
 
     def _tell_trouble(self, sender: Sender) -> None:
         trouble = "; ".join(sender.troubles.values()) or None

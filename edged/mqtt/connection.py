@@ -86,6 +86,7 @@ class Connection:
         self._on_change = on_change
         self._client: Client | None = None
         self._answered = threading.Event()
+        self._asked = self._heard = 0  # subscriptions, and answers to them
         self._refused: str | None = None
         self._retain = retain
         self.acknowledged: deque[tuple[int, Refused | None]] = deque()
@@ -137,12 +138,21 @@ class Connection:
         from paho.mqtt.subscribeoptions import SubscribeOptions
 
         assert self._client is not None  # noqa: S101
+        self._asked += 1
         if self._modern:
             # the retained flag as published: a retained command is refused even when it is fresh
             options = SubscribeOptions(qos=1, retainAsPublished=True)
             self._client.subscribe(topic_filter, options=options)
         else:
             self._client.subscribe(topic_filter, qos=1)
+
+    @property
+    def listening(self) -> bool:
+        """Whether the broker has answered all that was subscribed to: from then on it delivers.
+
+        Some brokers take a moment, and what is published meanwhile never arrives.
+        """
+        return self._heard >= self._asked
 
     def unsubscribe(self, topic_filter: str) -> None:
         """What still comes is what the broker had on its way."""
@@ -295,6 +305,8 @@ class Connection:
     def _subscribed(self, _client: Client, _data: Any, _mid: int, codes: Any, _props: Any) -> None:
         if any(code.is_failure for code in codes):
             _log.error("the broker does not let us listen (%s); see its access rules", codes[0])
+        self._heard += 1
+        self._on_change()
 
 
 def _advice(why: str) -> str:
