@@ -11,6 +11,7 @@ import errno
 import fcntl
 import json
 import os
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import StorageError
@@ -57,10 +58,13 @@ class Capture:
             StorageError: it cannot be read or written, or somebody else writes it.
         """
         try:
-            file = self._file = self._path.open("ab", buffering=0)
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(self._read_all())
-            os.fsync(file.fileno())
+            with ExitStack() as failing:
+                file = failing.enter_context(self._path.open("ab", buffering=0))
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                file.truncate(self._read_all())
+                os.fsync(file.fileno())
+                failing.pop_all()
+                self._file = file
         except BlockingIOError as fault:
             raise StorageError(f"{self._path}: somebody else is writing it") from fault
         except OSError as fault:
