@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import jwt
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from edged.config.schema import Commands as Settings
 from edged.errors import BrokerError, DiskFull
 from edged.events.outbox import Outbox
+from edged.mqtt import Reply
 from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal
+from edged.mqtt.flood import Flood
 from edged.vault.secret import Secret
 from tests.mqtt.conftest import ENROLLER, STRANGER, TOPICS
 from tests.mqtt.conftest import settings as mqtt_settings
 from tests.mqtt.desk import (
     Desk,
+    Watch,
     claims,
     confused_hs256,
     good,
@@ -316,34 +317,7 @@ def test_a_key_that_is_no_ed25519_key_is_told_at_open(pem: str) -> None:
         Keyring(config)
 
 
-KEYRING = Keyring(mqtt_settings(1883, commands={"allow_unsigned": True}).commands)
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
-    max_leaves=20,
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.binary(max_size=300))
-def test_no_bytes_pass_or_break_the_envelope(payload: bytes) -> None:
-    assert isinstance(KEYRING.open(payload), Refusal)
-
-
-@settings(max_examples=300, deadline=None)
-@given(JSON, JSON)
-def test_no_json_passes_or_breaks_the_envelope(header: Any, body: Any) -> None:
-    assert isinstance(KEYRING.open(json.dumps(body).encode()), Refusal)
-    token = f"{part(header)}.{part(body)}.AAAA"
-    assert isinstance(KEYRING.open(token.encode()), Refusal)
-    headed = f"{part({'alg': 'EdDSA', 'kid': header})}.{part(body)}.AAAA"
-    assert isinstance(KEYRING.open(headed.encode()), Refusal)
-
-
-@settings(max_examples=200, deadline=None)
-@given(st.dictionaries(st.sampled_from(["aud", "iat", "exp", "jti", "cmd", "args"]), JSON))
-def test_no_signed_claims_break_the_envelope(content: dict[str, Any]) -> None:
-    KEYRING.open(signed(content).encode())
+KEYRING = Keyring(mqtt_settings(1883).commands)
 
 
 def test_a_changed_bit_anywhere_is_refused() -> None:
@@ -369,3 +343,164 @@ def test_the_outbox_outlives_the_process_that_used_a_nonce(tmp_path: Path) -> No
     assert desk.ask(command)["reason"] == "replayed"
     desk.commands.close()
     second.close()
+
+
+DAY = 86_400
+
+
+def test_a_clock_that_was_set_back_revives_nothing(make_desk: Any) -> None:
+    desk = make_desk()
+    desk.watch.floor = time.time() + 3600  # it had been an hour later already
+    assert desk.ask(good())["reason"] == "expired"
+    lenient = make_desk(unsynced_clock="accept", watch=Watch(trusted=False))
+    assert lenient.ask(good())["result"] == "ok"
+    lenient.watch.floor = time.time() + 3600
+    assert lenient.ask(good())["reason"] == "expired"
+    assert len(lenient.done) == 1
+
+
+def test_a_clock_that_runs_ahead_unbelieved_ends_no_command(make_desk: Any) -> None:
+    desk = make_desk(unsynced_clock="accept", watch=Watch(trusted=False, ahead_s=400 * DAY))
+    assert desk.ask(good())["result"] == "ok"
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+def test_a_clock_that_is_set_ahead_and_back_makes_no_used_command_new(
+    make_desk: Any, trusted: bool
+) -> None:
+    watch = Watch(trusted=trusted)
+    desk = make_desk(unsynced_clock="accept", watch=watch)
+    command = good()
+    assert desk.ask(command)["result"] == "ok"
+    watch.trusted, watch.ahead_s = False, 400 * DAY
+    assert desk.ask(good())["result"] == "ok"  # looks after what may be forgotten
+    watch.trusted, watch.ahead_s = trusted, 0
+    desk.commands.close()
+    again = make_desk(unsynced_clock="accept", watch=watch)
+    assert again.ask(command)["reason"] == "replayed"
+
+
+def test_a_replay_takes_nothing_of_what_the_key_may_send(make_desk: Any) -> None:
+    desk = make_desk(rate_hz=0.1)
+    command = good()
+    desk.ask(command)
+    for _ in range(20):
+        assert desk.ask(command)["reason"] == "replayed"
+    assert desk.ask(good())["result"] == "ok"
+
+
+class Slow:
+    """A handler that takes its time, and one of the door that does not."""
+
+    def __init__(self) -> None:
+        self.hold = threading.Event()
+        self.done: list[str] = []
+
+    def handlers(self) -> dict[str, Any]:
+        return {"enrol.start": self._enrol, "door.unlock": self._unlock}
+
+    def _enrol(self, _args: Any, context: Any) -> Reply:
+        self.hold.wait(20)
+        self.done.append(context.command)
+        return Reply()
+
+    def _unlock(self, _args: Any, context: Any) -> Reply:
+        self.done.append(context.command)
+        return Reply()
+
+
+ENROL = TOPICS.command("enrol.start")
+
+
+def enrol(**more: Any) -> str:
+    return good("enrol.start", {"person_id": "7"}, key=ENROLLER, kid="enroller", **more)
+
+
+def test_nobody_waits_outside_while_something_else_takes_its_time(make_desk: Any) -> None:
+    slow = Slow()
+    desk = make_desk(handlers=slow.handlers())
+    desk.put(enrol(), ENROL)
+    assert desk.ask(good())["result"] == "ok"
+    assert slow.done == ["door.unlock"]
+    slow.hold.set()
+    until(lambda: len(desk.replies) == 2)
+    assert slow.done == ["door.unlock", "enrol.start"]
+
+
+def test_what_there_is_no_room_for_is_refused_and_may_be_sent_again(make_desk: Any) -> None:
+    slow = Slow()
+    desk = make_desk(handlers=slow.handlers(), rate_hz=1000)
+    for _ in range(31):  # one is worked on, 16 wait
+        desk.put(enrol(), ENROL)
+        until(desk.commands._waiting.empty)
+    until(lambda: len(desk.replies) >= 14)
+    assert {reply["reason"] for _, reply, _ in desk.replies} == {"busy"}
+    late = enrol()
+    assert desk.ask(late, ENROL)["reason"] == "busy"
+    slow.hold.set()
+    until(lambda: len(desk.replies) == 32)
+    assert desk.ask(late, ENROL)["result"] == "ok"
+    assert slow.done.count("enrol.start") == sum(r["result"] == "ok" for _, r, _ in desk.replies)
+
+
+def test_what_waited_until_it_expired_is_not_done(make_desk: Any) -> None:
+    slow = Slow()
+    desk = make_desk(handlers=slow.handlers())
+    desk.put(enrol(), ENROL)
+    desk.put(enrol(valid_s=20), ENROL)
+    until(lambda: desk.commands._waiting.empty() and desk.commands._slow.qsize() == 1)
+    desk.watch.ahead_s = 30
+    slow.hold.set()
+    until(lambda: len(desk.replies) == 2)
+    assert [reply["reason"] for _, reply, _ in desk.replies] == ["done", "expired"]
+    assert slow.done == ["enrol.start"]
+
+
+def test_in_a_flood_nobody_listens_for_a_while_and_all_of_it_is_counted(
+    make_desk: Any, outbox: Outbox
+) -> None:
+    pauses: list[float] = []
+    told: list[float] = []
+    desk = make_desk(deafen=pauses.append, on_flood=told.append, rate_hz=1)
+    for _ in range(5000):
+        desk.put(b"flood")
+    assert pauses == [5]
+    assert desk.commands.counts["dropped"] >= 4500
+    until(lambda: told == [5])
+    desk.commands.close()
+    events = outbox.pending(limit=1000)
+    assert [e.data for e in events if e.type == "command.flood"] == [{"pause_s": 5}]
+    refused = [e.data for e in events if e.type == "command.refused"]
+    assert len(refused) <= 22
+    unread = sum(data["unrecorded"] for data in refused)
+    single = [data for data in refused if data["reason"] != "many"]
+    assert unread + len(single) == 5000
+
+
+def test_the_pauses_grow_and_a_calm_time_forgets_them() -> None:
+    now = [0.0]
+    flood = Flood(1, lambda: now[0])
+
+    def until_flooded() -> float:
+        while not (pause_s := flood.arrived(10)):
+            pass
+        return pause_s
+
+    pauses = []
+    for _ in range(6):
+        pauses.append(until_flooded())
+        assert not flood.over
+        now[0] += pauses[-1]
+        assert flood.over
+        assert not flood.settled
+        now[0] += 3
+        assert flood.settled
+    assert pauses == [5, 10, 20, 40, 60, 60]
+    now[0] += 60
+    assert until_flooded() == 5
+
+
+def test_few_large_messages_are_no_flood_and_many_are() -> None:
+    flood = Flood(1, lambda: 0.0)
+    assert [flood.arrived(1_000_000) for _ in range(40)] == [0.0] * 40
+    assert sum(flood.arrived(1_000_000) for _ in range(40)) > 0

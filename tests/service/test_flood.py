@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 import urllib.request
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.mosquitto import free_port
 from tests.mqtt.conftest import STRANGER
 from tests.service.flooding import start
 from tests.service.kit import AUDIENCE, Door, Site, wait
+from tests.service.test_commands import nonce_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,6 +83,39 @@ def flood(door: Door, *kinds: tuple[str, float, int, list[str]]) -> int:
     return came
 
 
+def obeyed(door: Door) -> None:
+    """Commands work again: one that is sent in a pause is lost, as the sender sees."""
+    sent: list[str] = []
+
+    def answered() -> bool:
+        heard = [r["result"] for token in sent for r in door.site.replies("door.unlock", token)]
+        if not heard:
+            token = door.site.signed("door.unlock", {})
+            door.site.publish("door.unlock", token)
+            sent.append(nonce_of(token))
+            time.sleep(0.5)
+        return "ok" in heard
+
+    wait(answered)
+
+
+def obeyed(door: Door) -> None:
+    """Commands work again; one that is sent in a pause is lost, and sent anew."""
+    sent: list[str] = []
+    last_s = 0.0
+
+    def answered() -> bool:
+        nonlocal last_s
+        if time.monotonic() - last_s > 1:
+            token, last_s = door.site.signed("door.unlock", {}), time.monotonic()
+            door.site.publish("door.unlock", token)
+            sent.append(nonce_of(token))
+        replies = [r for nonce in sent for r in door.site.replies("door.unlock", nonce)]
+        return any(reply["result"] == "ok" for reply in replies)
+
+    wait(answered)
+
+
 def refused(door: Door) -> list[dict[str, Any]]:
     return [event["data"] for event in door.site.events("command.refused")]
 
@@ -114,8 +149,8 @@ def test_in_a_flood_the_door_opens_memory_and_events_stay_bounded_and_commands_c
     told = refused(door)
     assert len(told) < 40
     assert {"malformed", "not_text", "bad_signature", "replayed"} & {e["reason"] for e in told}
-    assert door.site.command("door.unlock")["result"] == "ok"
-    assert len(door.site.events("door.unlocked")) == 2
+    assert len(door.site.events("door.unlocked")) == 1
+    obeyed(door)
 
 
 def test_a_flood_of_a_megabyte_each_fills_no_memory(door: Door) -> None:
@@ -125,4 +160,4 @@ def test_a_flood_of_a_megabyte_each_fills_no_memory(door: Door) -> None:
     assert resident_mb(door) - memory_mb < MOST_MB
     wait(lambda: "commands" not in door.site.state["degraded"])
     wait(lambda: any(event["reason"] == "oversized" for event in refused(door)))
-    wait(lambda: door.site.command("door.unlock")["result"] == "ok")
+    obeyed(door)
