@@ -394,12 +394,14 @@ class Slow:
 
     def __init__(self) -> None:
         self.hold = threading.Event()
+        self.begun = threading.Event()
         self.done: list[str] = []
 
     def handlers(self) -> dict[str, Any]:
         return {"enrol.start": self._enrol, "door.unlock": self._unlock}
 
     def _enrol(self, _args: Any, context: Any) -> Reply:
+        self.begun.set()
         self.hold.wait(20)
         self.done.append(context.command)
         return Reply()
@@ -447,8 +449,9 @@ def test_what_waited_until_it_expired_is_not_done(make_desk: Any) -> None:
     slow = Slow()
     desk = make_desk(handlers=slow.handlers())
     desk.put(enrol(), ENROL)
+    until(slow.begun.is_set)
     desk.put(enrol(valid_s=20), ENROL)
-    until(lambda: desk.commands._waiting.empty() and desk.commands._slow.qsize() == 1)
+    until(lambda: desk.commands._slow.qsize() == 1)
     desk.watch.ahead_s = 30
     slow.hold.set()
     until(lambda: len(desk.replies) == 2)

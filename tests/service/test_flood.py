@@ -84,22 +84,6 @@ def flood(door: Door, *kinds: tuple[str, float, int, list[str]]) -> int:
 
 
 def obeyed(door: Door) -> None:
-    """Commands work again: one that is sent in a pause is lost, as the sender sees."""
-    sent: list[str] = []
-
-    def answered() -> bool:
-        heard = [r["result"] for token in sent for r in door.site.replies("door.unlock", token)]
-        if not heard:
-            token = door.site.signed("door.unlock", {})
-            door.site.publish("door.unlock", token)
-            sent.append(nonce_of(token))
-            time.sleep(0.5)
-        return "ok" in heard
-
-    wait(answered)
-
-
-def obeyed(door: Door) -> None:
     """Commands work again; one that is sent in a pause is lost, and sent anew."""
     sent: list[str] = []
     last_s = 0.0
