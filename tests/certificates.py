@@ -30,7 +30,9 @@ class Certificates:
     client_key: Path
 
 
-def make_certificates(folder: Path) -> Certificates:
+def make_certificates(folder: Path, *clients: str) -> Certificates:
+    """An authority, its server, a client, and more `clients` by name: ``<name>.pem`` and
+    ``<name>_key.pem``, whose common name is the name."""
     ca_key = ec.generate_private_key(ec.SECP256R1())
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "edged test authority")])
     ca = (
@@ -42,12 +44,13 @@ def make_certificates(folder: Path) -> Certificates:
     )
     made = Certificates(*(folder / f"{name}.pem" for name in Certificates.__annotations__))
     made.ca.write_bytes(ca.public_bytes(Encoding.PEM))
-    for who, usage in (
-        ("server", ExtendedKeyUsageOID.SERVER_AUTH),
-        ("client", ExtendedKeyUsageOID.CLIENT_AUTH),
+    for who, usage, common_name in (
+        ("server", ExtendedKeyUsageOID.SERVER_AUTH, "edged server"),
+        ("client", ExtendedKeyUsageOID.CLIENT_AUTH, "edged client"),
+        *((name, ExtendedKeyUsageOID.CLIENT_AUTH, name) for name in clients),
     ):
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"edged {who}")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
         certificate = (
             _builder(name, ca_name, key.public_key())
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
