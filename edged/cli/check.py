@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
-from edged.config.load import in_order, load_parts, problem_at
+from edged.config.load import in_order, load, load_parts, problem_at
 from edged.door.table import make_door
 from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
 from edged.events.outbox import make_outbox
@@ -17,6 +17,7 @@ from edged.history.store import History, beside
 from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.recording.file import RecordingFile
+from edged.service.begin import begin, desired_document, desired_lines
 from edged.service.engine import Engine
 from edged.service.movers import left_behind
 from edged.service.next_network import check_next
@@ -83,16 +84,23 @@ def run(args: argparse.Namespace, output: Output) -> int:
             checks.of("web.installer.password_file", lambda: read_password(stored))
     if checks.problems or manifest is None:
         raise ConfigError(in_order(checks.problems))
-    decision: Decision = parts["decision"]
+    begun = begin(load(args.config), tries=False)
+    decision: Decision = begun.config.decision
     policy = make_policy(decision, manifest)
     output.result(
         {
             "ok": True,
             "config": str(args.config),
             "decision": risk(decision, policy),
+            "desired": desired_document(begun),
             "not_found_by_model": lost,
         },
-        [f"{args.config}: the terminal can start", *_told(decision, policy), *_told_lost(lost)],
+        [
+            f"{args.config}: the terminal can start",
+            *desired_lines(begun),
+            *_told(decision, policy),
+            *_told_lost(lost),
+        ],
     )
     return 0
 

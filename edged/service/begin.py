@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edged.errors import EdgedError
 from edged.events.outbox import make_outbox
@@ -33,6 +33,39 @@ def begin(yaml: Config, *, tries: bool = True) -> Standing:
             return standing(yaml, outbox, tries=tries)
     except EdgedError:
         return Standing(yaml, yaml)
+
+
+def desired_document(begun: Standing) -> dict[str, Any] | None:
+    """What is desired and what became of it, fit for JSON; None: nothing is."""
+    if begun.applied is None:
+        return None
+    settings = begun.stored.settings if begun.stored is not None else {}
+    return {**begun.applied.document(), "settings": settings}
+
+
+def desired_lines(begun: Standing) -> list[str]:
+    """The same for whoever sits at the terminal."""
+    applied, stored = begun.applied, begun.stored
+    if applied is None:
+        return []
+    if stored is None or applied.result == "refused":
+        return [f"WARNING: the site's desired settings are not in force: {applied.text}"]
+    what = ", ".join(_written(stored.settings)) or "nothing"
+    if applied.in_force:
+        return [f"over this file the site has set (revision {stored.revision}): {what}"]
+    return [f"the site wishes (revision {stored.revision}), from the next start on: {what}"]
+
+
+def _written(settings: dict[str, Any]) -> Iterator[str]:
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            yield from (f"{name}.{key} {_plain(inner)}" for key, inner in value.items())
+        else:
+            yield f"{name} {_plain(value)}"
+
+
+def _plain(value: Any) -> str:
+    return "as by default" if value is None else str(value)
 
 
 @contextmanager
