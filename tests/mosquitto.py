@@ -26,15 +26,27 @@ def free_port() -> int:
 
 
 class Mosquitto:
-    """One broker; `kill` and `start` again keep the port, and what `save` wrote."""
+    """One broker; `kill` and `start` again keep the port, and what `save` wrote.
+
+    Args:
+        namespace: of the network, in which it lives; None: ours.
+    """
 
     def __init__(
-        self, folder: Path, certificates: Certificates | None = None, extra: str = ""
+        self,
+        folder: Path,
+        certificates: Certificates | None = None,
+        extra: str = "",
+        *,
+        host: str = "127.0.0.1",
+        namespace: str | None = None,
     ) -> None:
+        self.host = host
         self.port = free_port()
+        self._inside = ["ip", "netns", "exec", namespace] if namespace else []
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        lines = [f"listener {self.port} 127.0.0.1", "persistence true", "autosave_interval 0"]
+        lines = [f"listener {self.port} {host}", "persistence true", "autosave_interval 0"]
         lines.append(f"persistence_location {folder}/")
         if os.geteuid() == 0:
             lines.append("user root")
@@ -54,7 +66,9 @@ class Mosquitto:
         assert PROGRAM
         with (self._folder / "mosquitto.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [PROGRAM, "-c", str(self._folder / "mosquitto.conf")], stdout=log, stderr=log
+                [*self._inside, PROGRAM, "-c", str(self._folder / "mosquitto.conf")],
+                stdout=log,
+                stderr=log,
             )
         until(self._answers)
 
@@ -98,4 +112,4 @@ class Mosquitto:
         assert self._process
         assert self._process.poll() is None, (self._folder / "mosquitto.log").read_text()
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex((self.host, self.port)) == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from base64 import urlsafe_b64decode
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -130,6 +131,7 @@ class Terminal:
         self.outbox.close()
 
     def online(self) -> Self:
+        """Connected; whether it hears commands yet is for its ``status`` to say."""
         until(lambda: self.link.status().connected)
         return self
 
@@ -148,6 +150,10 @@ class Terminal:
     def _replay(self, args: Any, context: Context) -> Reply:
         count = self.outbox.again(args.from_seq, args.to_seq or self.outbox.head.seq)
         return Reply("ok", "done", data={"count": count})
+
+
+class Unanswered(AssertionError):
+    """No reply to a command came in time."""
 
 
 @dataclass
@@ -243,16 +249,27 @@ class Site:
         """A signed command."""
         return sign_command(_PRIVATE, _KEY_ID, f"{SITE}/{name}", command, args).encode()
 
-    def command(self, command: str, args: dict[str, Any], name: str = "door-1") -> dict[str, Any]:
-        """Send a signed command; its reply."""
-        path = (
-            self.manner.topics(name)
-            .command(command)
-            .removeprefix(f"{self.manner.topics(name).root}/")
-        )
-        before = len(self.on(f"{path}/result", name))
-        self.send(path, self.order(command, args, name), name)
-        return until(lambda: self.on(f"{path}/result", name)[before:])[0]
+    def command(
+        self, command: str, args: dict[str, Any], name: str = "door-1", within_s: float = 20
+    ) -> dict[str, Any]:
+        """Send a signed command to a terminal that has said it is online; its reply.
+
+        Raises:
+            Unanswered: none came.
+        """
+        until(lambda: [m["status"] for m in self.on("status", name)[-1:]] == ["online"])
+        topics = self.manner.topics(name)
+        path = topics.command(command).removeprefix(f"{topics.root}/")
+        order = self.order(command, args, name)
+        number = json.loads(urlsafe_b64decode(order.split(b".")[1] + b"=="))["jti"]
+        self.send(path, order, name)
+        answers = f"{path}/result"
+        try:
+            return until(
+                lambda: [m for m in self.on(answers, name) if m["id"] == number], within_s
+            )[0]
+        except AssertionError:
+            raise Unanswered(f"{name} does not answer {command}") from None
 
     def filters(self) -> list[str]:
         """What to hear. No two of them overlap: a broker may send a message once for each."""

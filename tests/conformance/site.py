@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from tests.conformance.parties import Unanswered
 from tests.wait import until
 
 if TYPE_CHECKING:
@@ -39,12 +41,22 @@ def heal(site: Site, name: str, head: int) -> int:
         if not missing:
             return asked
         for first, last in missing:
-            reply = site.command("events.replay", {"from_seq": first, "to_seq": last}, name)
-            assert reply["result"] == "ok", reply
+            _ask(site, name, first, last)
             asked += last - first + 1
             wanted = set(range(first, last + 1))
             until(lambda w=wanted: w <= site.seqs[name])
     raise AssertionError("the holes do not close")
+
+
+def _ask(site: Site, name: str, first: int, last: int) -> None:
+    """Again without a reply: a terminal may just have lost its broker, and asking twice is safe."""
+    for patience_s in (3, 3, 3, 20):
+        with contextlib.suppress(Unanswered):
+            args = {"from_seq": first, "to_seq": last}
+            reply = site.command("events.replay", args, name, patience_s)
+            assert reply["result"] == "ok", reply
+            return
+    raise Unanswered(f"{name} does not answer")
 
 
 def quiet(site: Site) -> None:
