@@ -59,6 +59,7 @@ def reset(args: argparse.Namespace, output: Output) -> int:
         time = TrustedTime(outbox)
         time.open()
         before = _told(time)
+        outbox.believe = time.clock
         outbox.append(
             "clock.reset",
             {"from": before["high_water"], "to": before["now"], "source": before["source"]},

@@ -7,7 +7,7 @@ import pytest
 from edged.bundle.load import find_bundle, load_bundle
 from edged.config.schema import Decision
 from edged.decision.policy import FPIR
-from edged.service.policy import make_policy
+from edged.service.policy import make_policy, policy_digest
 
 if TYPE_CHECKING:
     from edged.bundle.manifest import Recogniser
@@ -61,3 +61,24 @@ def test_every_time_and_count_is_taken_over(manifest: Recogniser) -> None:
     }
     policy = make_policy(decided(**given), manifest)
     assert {name: getattr(policy, name) for name in given} == given
+
+
+def test_a_digest_stands_for_everything_that_sets_a_decision(manifest: Recogniser) -> None:
+    def digest(model: str = "net@1.0.0#0123456789ab", **settings: Any) -> str:
+        decision = decided(**settings)
+        return policy_digest(make_policy(decision, manifest), decision.profile, model)
+
+    assert digest() == digest()
+    others: list[dict[str, Any]] = [
+        {"profile": "high_security"},
+        {"fpir": 0.002},
+        {"similarity": 0.6},
+        {"margin": 0.031},
+        {"minimum_quality": 0.61},
+        {"evidence_frames": 4},
+        {"doubtful": "retake"},
+        {"cool_down_s": 9},
+        {"model": "net@1.0.0#ba9876543210"},
+    ]
+    digests = {digest(**changes) for changes in [{}, *others]}
+    assert len(digests) == len(others) + 1
