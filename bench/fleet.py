@@ -184,9 +184,7 @@ class Trial:
             "backlog": tally.backlog,
             "live_delay_s": _spread(tally.live_s),
             "drained_after_s": round(drained_s - loaded_s, 2),
-            "cpu": {
-                part: round((after[part].cpu_s - before[part].cpu_s) / wall_s, 2) for part in after
-            },
+            "cpu": {part: round(_spent(before, after, part) / wall_s, 2) for part in after},
         }
 
     def _all_heard(self, logs: dict[str, int]) -> None:
@@ -227,6 +225,12 @@ class Trial:
         if self._broker is not None:
             told["broker"] = usage(self._broker.pid)
         return told
+
+
+def _spent(before: dict[str, Usage], after: dict[str, Usage], part: str) -> float:
+    """Processor seconds; of a broker that began anew, since then."""
+    spent = after[part].cpu_s - before[part].cpu_s
+    return spent if spent >= 0 else after[part].cpu_s
 
 
 def _spread(values: Iterable[float]) -> dict[str, float] | None:

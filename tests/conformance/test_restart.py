@@ -29,6 +29,7 @@ def test_a_thousand_events_survive_the_brokers_death(place: Place) -> None:
         until(site.client.is_connected)
         head = terminal.outbox.head.seq
         healed = heal(site, place.name, head)
+        assert not healed or place.kind != "rabbitmq", "it confirms what it has written, only"
         assert set(site.numbers(name=place.name)) == set(range(NUMBER))
         if healed:
             chained(site.events(name=place.name), terminal.identity.signing_public)
