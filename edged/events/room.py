@@ -15,7 +15,7 @@ from edged.events import rows
 from edged.events.types import GAP, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from edged.vault.database import Connection
@@ -27,6 +27,8 @@ _MIB = 1 << 20
 _DAY_MS = 86_400_000
 _FEWEST = 2  # a gap event takes the place of one
 _MOST = 200
+_MOST_BYTES = 1 << 18
+_MOST_TIMES = 4
 _SPARE_PAGES = 64  # one event changes a few, and leaves some more behind half empty
 _ASK_DISK_S = 10.0
 _LAST = 1 << 62
@@ -70,10 +72,16 @@ class Room:
             now_ms: since 1970; None: not known, and nothing goes by its age.
         """
         tight = self._tight(connection)
-        young_ms = 0 if now_ms is None else now_ms - self._bounds.days * _DAY_MS
-        done = drop_delivered(connection, None if tight else young_ms)
-        if tight and not done:
-            return self._lose(connection, tight)
+        if tight is None and now_ms is not None:
+            drop_delivered(connection, now_ms - self._bounds.days * _DAY_MS)
+        for _ in range(_MOST_TIMES):  # small ones may have to go for a large one
+            if tight is None or not drop_delivered(connection):
+                break
+            tight = self._tight(connection)
+        else:
+            tight = None  # some were found each time, and the next append goes on
+        if tight:
+            return self._lose(connection, tight, _MOST_TIMES * _MOST)
         if _waiting(connection) >= self._bounds.waiting:
             return self._over_capacity(connection)
         return None
@@ -89,16 +97,17 @@ class Room:
                 return None
         return self._lose(connection, "capacity", number)
 
-    def _lose(
-        self, connection: Connection, reason: Reason, number: int = _MOST
-    ) -> dict[str, Any] | None:
+    def _lose(self, connection: Connection, reason: Reason, number: int) -> dict[str, Any] | None:
         number = min(number, max(_FEWEST, _waiting(connection) // 4))
-        found = connection.execute(
-            "SELECT seq FROM waiting ORDER BY seq LIMIT ?", (number,)
-        ).fetchall()
+        found = _some(
+            connection,
+            "SELECT e.seq, length(e.data) FROM waiting w JOIN events e ON e.seq = w.seq "
+            "ORDER BY w.seq LIMIT ?",
+            (number,),
+        )
         if len(found) < _FEWEST:
             return None
-        first, last = found[0][0], found[-1][0]
+        first, last = found[0], found[-1]
         gaps = _gaps(connection, last)
         last_hash = text_of(rows.hash_of(connection, last))
         _drop(connection, last)
@@ -156,19 +165,31 @@ def drop_delivered(connection: Connection, before_ms: int | None = None) -> bool
     The first that was never delivered is the end of it.
     """
     fresh = _first(connection, "waiting")
-    found = connection.execute(
-        "SELECT seq, time FROM events WHERE seq < ? ORDER BY seq LIMIT ?",
+    due = _some(
+        connection,
+        "SELECT seq, length(data), time FROM events WHERE seq < ? ORDER BY seq LIMIT ?",
         (_LAST if fresh is None else fresh, _MOST),
+        before_ms,
     )
-    cut = 0
-    for seq, ms in found:
-        if before_ms is not None and ms >= before_ms:
+    if due:
+        _drop(connection, due[-1])
+    return bool(due)
+
+
+def _some(
+    connection: Connection, query: str, values: Sequence[int], before_ms: int | None = None
+) -> list[int]:
+    """Numbers from the beginning of what is found: so many as hold a quarter of a MiB together,
+    and as are older than `before_ms`."""
+    found, held = [], 0
+    rows_found = connection.execute(query, values)
+    for seq, size, *ms in rows_found:
+        if held > _MOST_BYTES or (before_ms is not None and ms[0] >= before_ms):
             break
-        cut = seq
-    found.close()
-    if cut:
-        _drop(connection, cut)
-    return cut > 0
+        found.append(seq)
+        held += size or 0
+    rows_found.close()
+    return found
 
 
 def _gaps(connection: Connection, up_to: int) -> list[dict[str, Any]]:
