@@ -17,7 +17,6 @@ from jsonschema.exceptions import best_match
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 # or bytes that are for somebody else
 _BY_THE_SITE = ("command", "desired", "sync_head", "sync_batch", "sync_chunk", "sync_offer")
-_PARAMETERS = {"prefix": "[^+#]+?", "site": "[^/]+", "terminal": "[^/]+"}
 
 
 @cache
@@ -82,12 +81,9 @@ def _headers(channel: str, name: str) -> Draft7Validator | None:
 def _addresses() -> list[tuple[str, re.Pattern[str], list[str]]]:
     found = []
     for channel, about in document()["channels"].items():
-        pattern = re.escape(about["address"]).replace(r"\{", "{").replace(r"\}", "}")
-        for name, values in about["parameters"].items():
-            dotted = resolved(values).get("enum", ())
-            among = [*dotted, *(value.replace(".", "-") for value in dotted)]
-            one = "|".join(map(re.escape, among)) if among else _PARAMETERS[name]
-            pattern = pattern.replace(f"{{{name}}}", f"(?P<{name}>{one})", 1)
+        pattern = re.escape(about["address"]).replace(r"\{prefix\}", "[^+#]+?")
+        pattern = re.sub(r"\\{(site|terminal)\\}", "[^/]+", pattern)
+        pattern = re.sub(r"\\{(type|command)\\}", "([^/]+)", pattern)
         found.append((channel, re.compile(pattern), list(about["messages"])))
     return found
 
@@ -96,8 +92,8 @@ def _place(topic: str) -> tuple[str, str] | None:
     """The channel of a topic, and which of its messages is there; of several the first."""
     for channel, pattern, names in _addresses():
         if found := pattern.fullmatch(topic):
-            level = found.groupdict().get("type") or found.groupdict().get("command")
-            return channel, level.replace("-", ".") if level else names[0]
+            name = found[1].replace("-", ".") if pattern.groups else names[0]
+            return channel, name if name in names else "unknown"
     return None
 
 
@@ -107,9 +103,14 @@ def problems(topic: str, payload: bytes, user: list[tuple[str, str]] | None = No
     if place is None:
         return [f"{topic}: no such channel"]
     channel, name = place
-    if channel in _BY_THE_SITE:
+    if channel in _BY_THE_SITE or not payload:  # nothing: somebody takes a retained one away
         return []
-    content = json.loads(payload)
+    if name not in document()["channels"][channel]["messages"]:
+        return [f"{topic}: no such message"]
+    try:
+        content = json.loads(payload)
+    except ValueError:
+        return [f"{topic}: no JSON"]
     if channel == "status" and "time" not in content:
         name = "will"
     wrong = [_told(topic, error) for error in _errors(_of(channel, name), content)]

@@ -171,7 +171,9 @@ def test_every_type_of_event_that_is_recorded_has_a_model_and_no_other_has() -> 
 
 
 def test_every_command_has_claims_and_an_answer() -> None:
-    assert set(ANSWERS) == set(CATALOGUE) == set(document()["channels"]["command"]["messages"])
+    channels = document()["channels"]
+    assert set(ANSWERS) == set(CATALOGUE) == set(channels["command"]["messages"])
+    assert set(channels["result"]["messages"]) == {*CATALOGUE, "unknown"}
     for name, answer in ANSWERS.items():
         CATALOGUE[name].args.model_validate(answer.example)
         operation = document()["operations"][name]

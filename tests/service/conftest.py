@@ -122,3 +122,4 @@ def door(standing: Door) -> Iterator[Door]:
                 gallery.remove(person.id)
     standing.people(1)
     wait(lambda: standing.site.state["degraded"] == {})
+    standing.site.check_contract()

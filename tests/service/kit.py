@@ -34,6 +34,7 @@ from edged.events.outbox import Outbox
 from edged.gallery.store import make_gallery
 from edged.mqtt.sign import sign_command
 from edged.vault.keys import load_key
+from tests.contract.reading import problems
 from tests.wait import until
 
 if TYPE_CHECKING:
@@ -277,11 +278,15 @@ class Message:
 
 @dataclass
 class Site:
-    """The site's client with a session that outlives the broker: hears all, commands."""
+    """The site's client with a session that outlives the broker: hears all, commands.
+
+    Whatever it hears is held against docs/asyncapi.json, to the letter.
+    """
 
     port: int
     heard: list[Message] = field(default_factory=list)
     listens: tuple[str, ...] = ("#",)
+    undescribed: list[str] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         client = self._client = Client(
@@ -300,11 +305,19 @@ class Site:
         subscribed.get(timeout=PATIENCE_S)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        if kind is None:
+            self.check_contract()
+
+    def check_contract(self) -> None:
+        """Nothing was heard that docs/asyncapi.json does not describe."""
+        assert self.undescribed == [], "see edged/mqtt/contract"
 
     def _take(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        user = getattr(message.properties, "UserProperty", None)
+        self.undescribed += problems(message.topic, message.payload, user)
         topic = message.topic.removeprefix(f"{ROOT}/")
         if topic.startswith("sync/") or topic == "desired":  # signed bytes, for somebody else
             return

@@ -41,6 +41,7 @@ def channels() -> Node:
     """All of them, by name."""
     kind = {"type": {"enum": list(EVENTS), "description": prose.TYPE}}
     command = {"command": {"enum": list(CATALOGUE), "description": prose.COMMAND_NAME}}
+    any_command = {"command": {"description": prose.COMMAND_NAME, "examples": ["door.unlock"]}}
     made = {
         "status": _channel("status", prose.STATUS, "status", ["status", "will"]),
         "state": _channel("state", prose.STATE, "state", ["state"]),
@@ -48,7 +49,9 @@ def channels() -> Node:
         "backlog": _channel("backlog/{type}", prose.BACKLOG, "event", EVENTS, kind),
         "audit": _channel("audit", prose.AUDIT, "audit", ["checkpoint"]),
         "command": _channel("cmd/{command}", prose.COMMAND, "command", CATALOGUE, command),
-        "result": _channel("cmd/{command}/result", prose.RESULT, "result", CATALOGUE, command),
+        "result": _channel(
+            "cmd/{command}/result", prose.RESULT, "result", [*CATALOGUE, "unknown"], any_command
+        ),
         "desired": _channel("desired", prose.DESIRED, "desired", ["desired"]),
     }
     for name, text in prose.SYNC.items():
@@ -206,7 +209,12 @@ def _signed(
 
 
 def _replies() -> Node:
-    return {name: _reply(name, answer) for name, answer in replies.ANSWERS.items()}
+    made = {name: _reply(name, answer) for name, answer in replies.ANSWERS.items()}
+    text = "this terminal has no such command"
+    said = {"v": 1, "command": "door.explode", "id": example.JTI, "result": "refused"}
+    said |= {"reason": "unknown_command", "text": text, "data": {}}
+    made["unknown"] = _message("unknown", ref(replies.Reply), prose.UNKNOWN, said)
+    return made
 
 
 def _reply(name: str, answer: replies.Answer) -> Node:

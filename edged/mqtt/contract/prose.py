@@ -87,6 +87,7 @@ DESIRED = """\
 Durable settings by revision, a compact JWS, retained. What became of them stands in
 `state.applied`."""
 
+UNKNOWN = "To a command that there is not, or whose topic is no name of one."
 TYPE = "What happened. With `mqtt.topic_dots: dash` each dot is a dash."
 COMMAND_NAME = "The command. With `mqtt.topic_dots: dash` each dot is a dash."
 
