@@ -94,6 +94,8 @@ class _Facts:
 def explain(event: Mapping[str, Any]) -> Explanation:
     """The words for an event, given as the message for the site."""
     kind, facts = str(event.get("type")), _Facts(event.get("data"))
+    if event.get("redacted"):
+        return Explanation(None, kind, "what it said was erased with the person whom it named")
     if kind in DECISIONS:
         return _decision(Kind(kind), facts)
     if kind == "door.unlocked":
@@ -319,7 +321,6 @@ def _unlocked(facts: _Facts) -> Explanation:
         f"signed with the key {key}" if key else "not signed",
         f"the command's id is {facts.text('command') or 'not told'}",
         f"the cause given: {facts.text('cause') or 'none'}",
-        f"agreed to with the key {facts.text('approved_by')}" if facts.text("approved_by") else "",
     )
     return Explanation(
         None,

@@ -160,6 +160,12 @@ def test_what_is_no_decision_about_a_face_has_its_words_too(
     assert (told.what, told.why, told.rule) == (what, why, None)
 
 
+def test_an_event_whose_person_was_erased_says_so() -> None:
+    told = explain({"type": "access.granted", "data": {}, "redacted": "x" * 43})
+    assert (told.rule, told.facts, told.otherwise) == (None, (), ())
+    assert "erased" in told.why
+
+
 def test_a_rule_of_newer_software_is_not_guessed() -> None:
     told = explain({"type": "access.denied", "data": {"rule": "by_gait", "reason": "not_enrolled"}})
     assert told.rule is None
@@ -170,7 +176,7 @@ NAMES = (
     "rule", "reason", "similarity", "runner_up", "threshold", "review_threshold", "implied_fpir",
     "people", "margin", "lookalike", "quality", "fused_quality", "minimum_quality", "frames",
     "seen", "defects", "duration_s", "instructions", "profile", "policy", "model", "person_id",
-    "name", "command", "id", "key", "text", "cause", "unrecorded", "other", "approved_by",
+    "name", "command", "id", "key", "text", "cause", "unrecorded", "other",
 )  # fmt: skip
 values = st.recursive(
     st.none()
