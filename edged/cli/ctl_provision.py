@@ -145,35 +145,39 @@ def _permit(
     request: Request,
     keys: list[dict[str, Any]],
 ) -> Permit:
-    from edged.site.papers import Broker, Permit, fingerprint
+    from edged.site.accept import settings_there
+    from edged.site.papers import Permit, fingerprint, validated
 
     now = datetime.now(UTC)
     tls = _tls(args, request, now)
     host, port = _broker(args.broker, settings, tls=tls is not None)
     broker = settings.broker
-    return Permit(
-        site=request.site,
-        terminal=request.terminal,
-        signing=request.signing,
-        answers=fingerprint(request),
-        made=_moment(now),
-        until=_moment(now + timedelta(days=_GOOD_DAYS)),
-        broker=Broker(
-            host=host,
-            port=port,
-            protocol=broker.protocol,
-            prefix=broker.prefix,
-            client_id=request.client_id,
-            username=args.broker_user,
-            topic_dots=broker.topic_dots,
-        ),
-        tls=tls,
-        keys=keys,  # type: ignore[arg-type]  # pydantic reads them
-        sync=args.sync or args.site_key is not None,
-        share_enrolments=args.site_key is not None,
-        site_key=_public(args.site_key),
-        snapshot_key=_public(args.snapshot_key_public),
-    )
+    about = {
+        "site": request.site,
+        "terminal": request.terminal,
+        "signing": request.signing,
+        "answers": fingerprint(request),
+        "made": _moment(now),
+        "until": _moment(now + timedelta(days=_GOOD_DAYS)),
+        "broker": {
+            "host": host,
+            "port": port,
+            "protocol": broker.protocol,
+            "prefix": broker.prefix,
+            "client_id": request.client_id,
+            "username": args.broker_user,
+            "topic_dots": broker.topic_dots,
+        },
+        "tls": tls,
+        "keys": keys,
+        "sync": args.sync or args.site_key is not None,
+        "share_enrolments": args.site_key is not None,
+        "site_key": _public(args.site_key),
+        "snapshot_key": _public(args.snapshot_key_public),
+    }
+    permit = validated(Permit, about, "permit")
+    settings_there(permit)  # what the terminal would refuse is not even signed
+    return permit
 
 
 def _tls(args: argparse.Namespace, request: Request, now: datetime) -> Tls | None:

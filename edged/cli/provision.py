@@ -18,6 +18,8 @@ from edged.vault.keys import create_key_file, load_key
 if TYPE_CHECKING:
     import argparse
 
+    import segno
+
     from edged.cli.output import Output
     from edged.config.schema import Config
 
@@ -172,23 +174,26 @@ def _write(path: Path, text: str) -> None:
 
 
 def _draw(text: str, path: Path) -> None:
-    import segno
-
     if path.suffix.lower() not in {".svg", ".png"}:
         raise BadUsage(f"{path}: a QR code is written as .svg or .png")
     try:
-        segno.make_qr(text, error="l").save(str(path), scale=6, border=4)
+        code_of(text).save(str(path), scale=6, border=4)
     except OSError as fault:
         raise ProvisionError(f"{path}: cannot be written: {fault.strerror}") from fault
+
+
+def code_of(text: str) -> segno.QRCode:
+    """A request's QR code, as small as it can be."""
+    import segno
+
+    return segno.make_qr(text, error="l", boost_error=False)
 
 
 def _show(text: str, output: Output) -> None:
     """The code in half blocks; where the screen is too small to show it whole, that is said."""
     import io
 
-    import segno
-
-    code = segno.make_qr(text, error="l")
+    code = code_of(text)
     border = 2
     columns = code.symbol_size(border=border)[0]
     rows = (columns + 1) // 2

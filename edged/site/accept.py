@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -16,16 +17,15 @@ from pydantic import ValidationError
 
 from edged.config.load import parse, read_text
 from edged.config.schema import Mqtt, Tls
-from edged.errors import BrokerError, ConfigError, ProvisionError
+from edged.errors import BrokerError, ConfigError, KeyUnavailable, ProvisionError
 from edged.mqtt.auth import Keyring
 from edged.site.authority import issued_by
 from edged.site.keys import make_key, private_pem, read_tls
 from edged.site.papers import fingerprint, read_permit, same_fingerprint
 from edged.vault.files import placed, replaced
+from edged.vault.identity import sealing_key
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 
     from edged.config.schema import Config
@@ -115,6 +115,12 @@ def checked(text: str, given: str, request: Request, now: dt.datetime) -> Permit
     return permit
 
 
+def settings_there(permit: Permit) -> dict[str, Any]:
+    """As `settings_of`, at a terminal whose files lie where they lie unless somebody moves them."""
+    folder = Path("/var/lib/edged/tls")
+    return settings_of(permit, TlsFiles(folder / KEY, folder / CERTIFICATE, folder / AUTHORITY))
+
+
 def settings_of(permit: Permit, files: TlsFiles) -> dict[str, Any]:
     """What goes under ``mqtt`` in the terminal's configuration.
 
@@ -144,6 +150,9 @@ def settings_of(permit: Permit, files: TlsFiles) -> dict[str, Any]:
             settings["sync"]["site_key"] = permit.site_key
     if permit.snapshot_key is not None:
         settings["snapshot_key"] = permit.snapshot_key
+    for public in (permit.site_key, permit.snapshot_key):
+        if public is not None:
+            _check_sealing(public)
     try:
         Keyring(Mqtt.model_validate(settings).commands)
     except ValidationError as fault:
@@ -232,6 +241,13 @@ def write_settings(path: Path, settings: dict[str, Any]) -> Path:
     except OSError as fault:
         raise ProvisionError(f"{path}: cannot be written: {fault.strerror}") from fault
     return backup
+
+
+def _check_sealing(public: str) -> None:
+    try:
+        sealing_key(public)
+    except KeyUnavailable as fault:
+        raise ProvisionError(f"not a usable permit: site_key or snapshot_key: {fault}") from None
 
 
 def _check_certificate(permit: Permit, request: Request, now: dt.datetime) -> None:

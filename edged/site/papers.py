@@ -151,7 +151,7 @@ def make_request(
         "sealing": _text(identity.sealing_raw),
         "tls": None if tls is None else _point(tls.public_key()),
     }
-    request = _validated(Request, about, "request")
+    request = validated(Request, about, "request")
     made: dict[str, Any] = {"request": request.model_dump(mode="json")}
     made["proof"] = identity.sign_detached(_canonical(request), REQUEST)
     if tls is not None:
@@ -170,7 +170,7 @@ def read_request(text: str) -> Request:
     document = _unpack(text) if text.upper().startswith(_QR) else _object(text, "request")
     if not {"request", "proof"} <= document.keys() <= {"request", "proof", "csr"}:
         raise ProvisionError("not a request of a terminal; `edged provision request` makes one")
-    request = _validated(Request, document["request"], "request")
+    request = validated(Request, document["request"], "request")
     _ = request.tls_key
     public = request.identity["signing"]["public_key"]
     if not _proven(document["proof"], request, public, REQUEST):
@@ -213,7 +213,7 @@ def make_permit(permit: Permit, key: Ed25519PrivateKey) -> dict[str, Any]:
     )
     header, _, signature = token.split(".")
     return {
-        "permit": permit.model_dump(mode="json"),
+        "permit": _document(permit),
         "key": public_pem(key),
         "proof": f"{header}..{signature}",
     }
@@ -229,7 +229,7 @@ def read_permit(text: str) -> tuple[Permit, str]:
     document = _object(text, "permit")
     if document.keys() != {"permit", "key", "proof"} or not isinstance(document["key"], str):
         raise ProvisionError("not a permit for a terminal; `edged ctl provision` makes one")
-    permit = _validated(Permit, document["permit"], "permit")
+    permit = validated(Permit, document["permit"], "permit")
     if not _proven(document["proof"], permit, document["key"], PERMIT):
         raise ProvisionError("the permit is altered: its signature is not by its own key")
     return permit, permit_fingerprint(permit, document["key"])
@@ -336,7 +336,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return made
 
 
-def _validated(model: type[T], data: Any, what: str) -> T:
+def validated(model: type[T], data: Any, what: str) -> T:
+    """Data as a paper of this kind.
+
+    Raises:
+        ProvisionError: it is none; what is wrong first.
+    """
     try:
         return model.model_validate(data)
     except ValidationError as fault:
@@ -346,10 +351,14 @@ def _validated(model: type[T], data: Any, what: str) -> T:
 
 
 def _canonical(paper: Settings) -> bytes:
+    return rfc8785.dumps(_document(paper))
+
+
+def _document(paper: Settings) -> dict[str, Any]:
     document = paper.model_dump(mode="json")
     for key in document.get("keys", ()):
         key["roles"] = sorted(key["roles"])
-    return rfc8785.dumps(document)
+    return document
 
 
 def _proven(proof: Any, paper: Settings, public: str, typ: str) -> bool:

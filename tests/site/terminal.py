@@ -8,7 +8,6 @@ from edged.config.schema import Mqtt
 from edged.events.outbox import Outbox
 from edged.mqtt import Commands, Link, Topics
 from edged.mqtt.auth import WallTime
-from edged.mqtt.catalogue import Reply
 from edged.service.upkeep import Upkeep
 from edged.vault.identity import Identity
 from edged.vault.secret import Secret
@@ -17,6 +16,8 @@ from tests.wait import until
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from edged.mqtt.catalogue import Reply
 
 
 class Virtual:
