@@ -97,8 +97,12 @@ def _place(topic: str) -> tuple[str, str] | None:
     return None
 
 
-def problems(topic: str, payload: bytes, user: list[tuple[str, str]] | None = None) -> list[str]:
-    """What is wrong with a message that a terminal sent, by the document; nothing: []."""
+def problems(topic: str, payload: bytes, properties: Any = None) -> list[str]:
+    """What is wrong with a message that a terminal sent, by the document; nothing: [].
+
+    Args:
+        properties: of MQTT 5, as paho has them.
+    """
     place = _place(topic)
     if place is None:
         return [f"{topic}: no such channel"]
@@ -113,31 +117,31 @@ def problems(topic: str, payload: bytes, user: list[tuple[str, str]] | None = No
         return [f"{topic}: no JSON"]
     if channel == "status" and "time" not in content:
         name = "will"
-    wrong = [_told(topic, error) for error in _errors(_of(channel, name), content)]
+    wrong = _errors(_of(channel, name), content)
     if channel in ("event", "backlog") and content.get("historical") is not (channel == "backlog"):
-        wrong.append(f"{topic}: historical is {content.get('historical')}")
-    return wrong + _beside(channel, name, topic, content, user)
+        wrong.append(f"historical is {content.get('historical')}")
+    wrong += _beside(channel, name, content, properties)
+    return [f"{topic}: {one}" for one in wrong]
 
 
-def _beside(
-    channel: str, name: str, topic: str, content: Any, user: list[tuple[str, str]] | None
-) -> list[str]:
-    """What is wrong with the user properties."""
+def _beside(channel: str, name: str, content: Any, properties: Any) -> list[str]:
+    """What is wrong with the properties of MQTT 5, where it is spoken."""
+    said, kind = getattr(properties, "UserProperty", []), getattr(properties, "ContentType", None)
+    message = resolved(document()["channels"][channel]["messages"][name])
+    wrong = [f"content type {kind}"] if kind not in (None, message["contentType"]) else []
     check = _headers(channel, name)
-    if check is None or user is None:
+    if check is None or not said:
+        return wrong + [f"user properties {said}"] * bool(said)
+    wrong += _errors(check, dict(said))
+    return wrong + [
+        f"user property {key} is {value}, the message says {content.get(key)}"
+        for key, value in said
+        if str(content.get(key)).lower() != value
+    ]
+
+
+def _errors(check: Draft7Validator, content: Any) -> list[str]:
+    found = best_match(check.iter_errors(content))
+    if found is None:
         return []
-    wrong = [_told(topic, error) for error in _errors(check, dict(user))]
-    for key, value in user:
-        said = content.get(key)
-        if str(said).lower() != value:
-            wrong.append(f"{topic}: user property {key} is {value}, the message says {said}")
-    return wrong
-
-
-def _errors(check: Draft7Validator, content: Any) -> list[Any]:
-    first = best_match(check.iter_errors(content))
-    return [] if first is None else [first]
-
-
-def _told(topic: str, error: Any) -> str:
-    return f"{topic}: {'.'.join(map(str, error.absolute_path))}: {error.message[:500]}"
+    return [f"{'.'.join(map(str, found.absolute_path))}: {found.message[:500]}"]

@@ -12,6 +12,8 @@ import pytest
 import rfc8785
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from jsonschema import Draft7Validator
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 
 import edged
 from edged.cli.main import main
@@ -229,11 +231,22 @@ def test_an_event_is_found_by_its_topic_in_both_spellings(level: str, prefix: st
     assert problems(f"{root}/event/access.granted", json.dumps(sent).encode()) != []
 
 
-def test_user_properties_say_the_same_as_the_message() -> None:
+@pytest.mark.parametrize(
+    ("named", "value", "good"),
+    [
+        ("historical", "false", True),
+        ("historical", "true", False),
+        ("seq", "1", False),
+        ("mood", "good", False),
+    ],
+)
+def test_user_properties_say_the_same_as_the_message(named: str, value: str, good: bool) -> None:
     event = next(m for name, m in messages("event") if name.endswith("door.unlocked"))
     sent = event["examples"][0]["payload"]
+    properties = Properties(PacketTypes.PUBLISH)
+    properties.ContentType = "application/json"
+    properties.UserProperty = [("id", sent["id"]), ("log", sent["log"]), (named, value)]
     topic, payload = f"{ROOT}/event/door.unlocked", json.dumps(sent).encode()
-    user = [("id", sent["id"]), ("log", sent["log"]), ("seq", str(sent["seq"]))]
-    assert problems(topic, payload, [*user, ("historical", "false")]) == []
-    assert problems(topic, payload, [*user, ("historical", "true")]) != []
-    assert problems(topic, payload, [*user, ("mood", "good")]) != []
+    assert (problems(topic, payload, properties) == []) is good
+    properties.ContentType = "text/plain"
+    assert problems(topic, payload, properties) != []

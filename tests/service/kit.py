@@ -316,8 +316,7 @@ class Site:
         assert self.undescribed == [], "see edged/mqtt/contract"
 
     def _take(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
-        user = getattr(message.properties, "UserProperty", None)
-        self.undescribed += problems(message.topic, message.payload, user)
+        self.undescribed += problems(message.topic, message.payload, message.properties)
         topic = message.topic.removeprefix(f"{ROOT}/")
         if topic.startswith("sync/") or topic == "desired":  # signed bytes, for somebody else
             return

@@ -67,6 +67,7 @@ def operations() -> Node:
         "tellEvent": _operation("send", "event"),
         "tellBacklog": _operation("send", "backlog"),
         "tellCheckpoint": _operation("send", "audit", retain=True),
+        "answer": _operation("send", "result", expiry_s=60),
         "obeyDesired": _operation("receive", "desired", retain=True),
         "hearHead": _operation("receive", "sync_head", retain=True),
         "hearBatch": _operation("receive", "sync_batch"),
@@ -100,8 +101,17 @@ def _channel(
     }
 
 
-def _operation(action: str, channel: str, message: str | None = None, retain: bool = False) -> Node:
+def _operation(
+    action: str,
+    channel: str,
+    message: str | None = None,
+    *,
+    retain: bool = False,
+    expiry_s: int | None = None,
+) -> Node:
     mqtt: Node = {"qos": 1, "retain": retain, "bindingVersion": "0.2.0"}
+    if expiry_s is not None:
+        mqtt["messageExpiryInterval"] = expiry_s
     made: Node = {
         "action": action,
         "channel": {"$ref": f"#/channels/{channel}"},

@@ -46,9 +46,10 @@ breaks, none: then look at `state` before you send a new command with a new `jti
 
 Each event is signed by its terminal and names the hash of the one before it (`x-chain`,
 `x-signature` of the schemas `Event` and `Checkpoint`). Take the terminal's public key from the
-terminal itself, not from `state`: whoever owns the broker could publish another. The examples of
-all events here are one log, from `seq` 101 on, signed by `x-example-key`; what is before them is
-declared lost by the `events.gap` among them.
+terminal itself, not from `state`: whoever owns the broker could publish another. What says
+something of a person who was erased meanwhile is not sent again: keep what you need for the proof
+when it comes. The examples of all events here are one log, from `seq` 101 on, signed by
+`x-example-key`; what is before them is declared lost by the `events.gap` among them.
 
 ## The broker
 
