@@ -53,6 +53,7 @@ def test_in_a_lockdown_nobody_is_let_in_and_everybody_afterwards(
 
     refused = door.site.command("door.unlock")
     assert (refused["result"], refused["reason"]) == ("refused", "locked_down")
+    door.site.event("command.refused", id=refused["id"], key="site", reason="locked_down")
 
     door.stage.show("near")
     denied = door.site.event("access.denied", after=seq)

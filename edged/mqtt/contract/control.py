@@ -87,8 +87,8 @@ class CommandRefused(Told):
     """Its `jti`; null where it could not be read or was not authentic."""
     key: KeyId | None
     """The key that signed it; null likewise."""
-    reason: Annotated[str, codes(*REFUSALS, "many")]
-    """Why; `many`: only a number is told, of refusals in a flood."""
+    reason: Annotated[str, codes(*REFUSALS, "locked_down", "many")]
+    """Why; `locked_down`: the door's mode; `many`: only a number is told, of refusals in a flood."""
     text: str
     """For people."""
     unrecorded: Count
