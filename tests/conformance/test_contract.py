@@ -155,13 +155,13 @@ def test_a_day_of_disconnection_arrives_whole_and_in_order(place: Place) -> None
     with place.site() as site:
         away = place.terminal(clock=lambda: yesterday)
         away.outbox.open()
-        away.happen(0, 2000)
+        away.happen(0, 1000)
         away.outbox.close()
         with place.terminal() as terminal:
             terminal.online()
-            terminal.happen(2000, 20)
+            terminal.happen(1000, 20)
             terminal.delivered(60)
-            until(lambda: len(site.numbers(name=place.name)) == 2020, 60)
-        assert site.numbers("backlog", place.name) == list(range(2000))
-        assert site.numbers("event", place.name) == list(range(2000, 2020))
+            until(lambda: len(site.numbers(name=place.name)) == 1020, 60)
+        assert site.numbers("backlog", place.name) == list(range(1000))
+        assert site.numbers("event", place.name) == list(range(1000, 1020))
         judge(site.heard, terminal.identity.signing_public)
