@@ -88,7 +88,8 @@ class CommandRefused(Told):
     key: KeyId | None
     """The key that signed it; null likewise."""
     reason: Annotated[str, codes(*REFUSALS, "locked_down", "many")]
-    """Why; `locked_down`: the door's mode; `many`: only a number is told, of refusals in a flood."""
+    """Why; `locked_down`: the door's mode; `many`: only a number is told, of those in a flood."""
+    flood."""
     text: str
     """For people."""
     unrecorded: Count
@@ -152,6 +153,14 @@ class KeyRevoked(Told):
     """The `jti` of the command."""
     key: KeyId | None
     """The key that signed it."""
+
+
+class KeysReset(Told):
+    """Somebody at the terminal had it forget what changed of the keys over MQTT (`edged keys
+    reset`); those of its configuration count."""
+
+    keys: tuple[KeyId, ...]
+    """Which these are."""
 
 
 class Applied(Told):
