@@ -24,6 +24,7 @@ from edged.mqtt.connection import Connection, Unreachable
 from edged.mqtt.credentials import password, tls_context
 from edged.mqtt.message import Message, as_json
 from edged.mqtt.sender import Sender
+from edged.mqtt.suspect import Suspect
 from edged.mqtt.topics import SYNC_IN
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ class Link:
         self._now = now
         self._sender: Sender | None = None
         self._retain = True
-        self._largest: int | None = None  # learned from a broker that hung up
+        self._suspect = Suspect()
         self._trouble: str | None = None
         self._state: dict[str, Any] | None = None
         self._complaints = Bucket(0.1, 3)
@@ -213,8 +214,7 @@ class Link:
                 self._goodbye(sender, checkpoints)
                 connection.close()
                 return "stopped"
-            if connection.too_large and (size := sender.largest_on_way):
-                self._largest = size
+            sender.accuse()
             return f"{where}: {problem}"
         finally:
             self._sender = None
@@ -239,10 +239,9 @@ class Link:
             connection.open(self._stop)
         finally:
             self._retain = connection.retains
-        connection.shrink(self._largest)
         try:
             return connection, Sender(
-                connection, topics, self._outbox, settings, self._signer, self._now
+                connection, topics, self._outbox, settings, self._signer, self._now, self._suspect
             )
         except EdgedError:
             connection.abort()

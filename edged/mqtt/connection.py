@@ -32,7 +32,6 @@ _GOODBYE_S = 2.0
 _LARGEST_PACKET = 2 * 1024 * 1024
 _WINDOW = 20
 # reason codes of MQTT 5
-PACKET_TOO_LARGE = 0x95
 FORMAT_INVALID = 0x99
 _RETAIN_NOT_SUPPORTED = 0x9A
 
@@ -66,7 +65,6 @@ class Connection:
         window: how many messages the broker takes before it acknowledges one, at most 20.
         largest: the largest packet that the broker takes; None: any.
         retains: whether it keeps messages for who comes later.
-        too_large: whether it ended the connection since a packet was too large for it.
     """
 
     def __init__(
@@ -95,7 +93,6 @@ class Connection:
         self.window = _WINDOW
         self.largest: int | None = None
         self.retains = retain
-        self.too_large = False
         self._most_aliases = 0
         self._aliases: dict[str, int] = {}
 
@@ -158,11 +155,6 @@ class Connection:
         """What still comes is what the broker had on its way."""
         assert self._client is not None  # noqa: S101
         self._client.unsubscribe(topic_filter)
-
-    def shrink(self, largest: int | None) -> None:
-        """Send no packet of so many bytes or more, whatever the broker says."""
-        if largest is not None:
-            self.largest = min(self.largest or largest, largest - 1)
 
     def fits(self, message: Message) -> bool:
         """Whether the broker takes a packet of that size; any thread."""
@@ -227,7 +219,8 @@ class Connection:
         before = set(threading.enumerate())
         client.loop_start()
         for thread in set(threading.enumerate()) - before:
-            if thread.name.startswith("paho-mqtt-client"):
+            # the whole name: a process may hold many links, and open them at once
+            if thread.name == f"paho-mqtt-client-{self._client_id}":
                 self._network = thread
 
     @property
@@ -292,7 +285,6 @@ class Connection:
     def _disconnected(self, _client: Client, _data: Any, _flags: Any, code: Any, _p: Any) -> None:
         # paho's words for an end without a reason are no help
         text = str(code)
-        self.too_large = self.too_large or code.value == PACKET_TOO_LARGE
         self._lost = self._lost or ("hung up" if text == "Unspecified error" else text)
         self._answered.set()
         self._on_change()

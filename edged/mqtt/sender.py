@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.errors import StorageError
 from edged.events.types import EVENT_TYP
-from edged.mqtt.connection import FORMAT_INVALID, PACKET_TOO_LARGE
+from edged.mqtt.connection import FORMAT_INVALID
 from edged.mqtt.message import Message, as_json
 from edged.mqtt.streams import Streams
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edged.events.types import Event
     from edged.mqtt.connection import Connection
     from edged.mqtt.streams import Source
+    from edged.mqtt.suspect import Suspect
     from edged.mqtt.topics import Topics
 
 _log = logging.getLogger(__name__)
@@ -30,6 +31,10 @@ _SETTLE_AT = 100
 _SETTLE_AGAIN_S = 5.0
 _SPARE = 4  # of the window, for status, state and replies
 _URGENT = 64  # may wait for room in the window
+_POISON = (
+    "an event ended the connection whenever it was sent, others pass; it waits, and is tried again "
+    "after an hour; see how large a message the broker takes"
+)
 
 
 class Signer(Protocol):
@@ -63,13 +68,16 @@ class Sender:
         settings: Mqtt,
         signer: Signer | None,
         now: Callable[[], float],
+        suspect: Suspect,
     ) -> None:
         self._connection = connection
         self._topics = topics
         self._outbox = outbox
         self._signer = signer
         self._on_way: dict[int, _Sent] = {}  # by message id
-        self._held: set[int] = set()  # on their way, or delivered and still in the outbox, or stuck
+        self._suspect = suspect
+        # on their way, or delivered and still in the outbox, or stuck there
+        self._held = suspect.left_out()
         self._streams = Streams(
             outbox, self._held, settings.live_within_s, settings.backlog_hz, now
         )
@@ -79,6 +87,8 @@ class Sender:
         self._urgent: deque[Message] = deque()
         self._retained: dict[str, Mapping[str, Any]] = {}
         self._largest_stuck = 0
+        self._refusing = False
+        self._works = False  # something was acknowledged
         self.troubles: dict[str, str] = {}
         self.problem: str | None = None
 
@@ -92,11 +102,6 @@ class Sender:
         """How long the thread may sleep if nobody wakes it."""
         pause_s = self._streams.pause_s
         return min(pause_s, _SETTLE_EVERY_S) if self._done else pause_s
-
-    @property
-    def largest_on_way(self) -> int:
-        """Bytes of the largest packet that is not acknowledged."""
-        return max((sent.size for sent in self._on_way.values()), default=0)
 
     def post(self, message: Message) -> bool:
         """Send before all events; any thread. False: too many are waiting already."""
@@ -149,14 +154,26 @@ class Sender:
             sent = self._on_way.pop(mid, None)
             if sent is None:
                 continue
+            self._works = True
             if refusal is not None:
                 self._refused(sent, refusal.code, refusal.text)
             elif sent.seq is not None:
                 self._done.append(sent.seq)
+                if sent.historical and self._suspect.passed(sent.seq, sent.size):
+                    self.troubles["events"] = _POISON
         self.settle()
         oldest_s = min((sent.at_s for sent in self._on_way.values()), default=None)
         if oldest_s is not None and time.monotonic() - oldest_s > _UNACKNOWLEDGED_S:
             self.problem = "it takes messages but does not acknowledge them"
+
+    def accuse(self) -> None:
+        """The connection broke, or nothing is acknowledged: an event may be why. One that was
+        live comes as backlog next time, so that it shows there."""
+        waiting = [sent for sent in self._on_way.values() if sent.seq is not None]
+        waiting.sort(key=lambda sent: not sent.historical)
+        if waiting and not self._refusing and (seq := waiting[0].seq) is not None:
+            alone = self._works and len(self._on_way) == 1 and waiting[0].historical
+            self._suspect.ended(seq, waiting[0].size, alone=alone)
 
     def settle(self, *, at_once: bool = False) -> None:
         """Take delivered events out of the outbox, several at a time; a disk without room is
@@ -180,12 +197,16 @@ class Sender:
 
     def _room(self) -> int:
         """How many more events may go."""
+        if self._suspect.careful and any(sent.historical for sent in self._on_way.values()):
+            return 0
         window = self._connection.window
         events = sum(sent.seq is not None for sent in self._on_way.values())
         return min(max(1, window - _SPARE) - events, window - len(self._on_way))
 
     def _old_room(self) -> int:
         """How many more of the backlog: a part of the window stays free for what happens now."""
+        if self._suspect.careful:
+            return int(self._works and not self._on_way)
         most = max(1, (self._connection.window - _SPARE) * 3 // 4)
         return most - sum(sent.historical for sent in self._on_way.values())
 
@@ -197,7 +218,8 @@ class Sender:
     def _send_event(self, event: Event, *, historical: bool) -> None:
         message = self._message(event, historical)
         self._held.add(event.seq)
-        if self._connection.fits(message):
+        limit = self._suspect.limit
+        if self._connection.fits(message) and (limit is None or len(message.payload) < limit):
             self._publish(message, event.seq, historical)
         else:
             self._stuck(event.seq, len(message.payload))
@@ -227,9 +249,10 @@ class Sender:
             self.troubles[sent.topic] = (
                 f"the broker refuses {sent.topic}: {text}; see its access rules"
             )
-        elif code in (PACKET_TOO_LARGE, FORMAT_INVALID):
+        elif code == FORMAT_INVALID:
             self._stuck(sent.seq, sent.size, text)
         else:
+            self._refusing = True
             self.problem = f"it refuses events: {text}; see its access rules"
 
     def _stuck(self, seq: int, size: int, text: str = "") -> None:

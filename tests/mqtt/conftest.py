@@ -21,7 +21,8 @@ from paho.mqtt.properties import Properties
 
 from edged.config.schema import Mqtt
 from edged.events.outbox import Outbox
-from edged.mqtt import Topics
+from edged.mqtt import Link, Topics
+from edged.vault.identity import Identity
 from edged.vault.secret import Secret
 from tests.wait import until
 
@@ -61,12 +62,50 @@ def settings(port: int, **more: Any) -> Mqtt:
     return Mqtt.model_validate(base | more)
 
 
+SIGNER = Identity(Secret(bytes(range(32))))
+
+
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
     outbox = Outbox(tmp_path / "events.db", Secret(bytes(32)), 100_000)
     outbox.open()
     yield outbox
     outbox.close()
+
+
+@pytest.fixture
+def make_link(outbox: Outbox) -> Iterator[Callable[..., Link]]:
+    """Links to the broker at a port; `parts` are arguments of `Link`, the rest is its settings."""
+    made: list[Link] = []
+
+    def make(
+        port: int, on_command: Any = None, parts: dict[str, Any] | None = None, **more: Any
+    ) -> Link:
+        about = {"model": "rts-1", "gallery": 7}
+        link = Link(
+            settings(port, **more),
+            TOPICS,
+            outbox,
+            on_command or (lambda _: None),
+            lambda: about,
+            **(parts or {}),
+        )
+        made.append(link)
+        link.open()
+        return link
+
+    yield make
+    for link in made:
+        link.close()
+
+
+def connected(link: Link) -> Link:
+    until(lambda: link.status().connected)
+    return link
+
+
+def numbers(messages: list[Any]) -> list[int]:
+    return [message["data"]["n"] for message in messages if "n" in message.get("data", {})]
 
 
 class Site:

@@ -23,11 +23,11 @@ from edged.mqtt import Commands, Link, Reply, sign_command
 from edged.mqtt.auth import WallTime
 from edged.mqtt.streams import is_fresh
 from tests.mosquitto import Mosquitto, free_port
-from tests.mqtt.conftest import OPERATOR, TOPICS, Site, settings
+from tests.mqtt.conftest import OPERATOR, TOPICS, Site, connected, numbers, settings
 from tests.wait import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from edged.events.outbox import Outbox
     from tests.certificates import Certificates
@@ -45,37 +45,6 @@ settings = Mqtt(host="127.0.0.1", port=int(sys.argv[1]), protocol=sys.argv[3])
 Link(settings, Topics("edged", "hq", "door-1"), outbox, print).open()
 threading.Event().wait()
 """
-
-
-@pytest.fixture
-def make_link(outbox: Outbox) -> Iterator[Callable[..., Link]]:
-    made: list[Link] = []
-
-    def make(port: int, on_command: Any = None, **more: Any) -> Link:
-        about = {"model": "rts-1", "gallery": 7}
-        link = Link(
-            settings(port, **more),
-            TOPICS,
-            outbox,
-            on_command or (lambda _: None),
-            lambda: about,
-        )
-        made.append(link)
-        link.open()
-        return link
-
-    yield make
-    for link in made:
-        link.close()
-
-
-def connected(link: Link) -> Link:
-    until(lambda: link.status().connected)
-    return link
-
-
-def numbers(messages: list[Any]) -> list[int]:
-    return [message["data"]["n"] for message in messages if "n" in message.get("data", {})]
 
 
 PROTOCOLS = pytest.mark.parametrize("protocol", ["5", "3.1.1"])
