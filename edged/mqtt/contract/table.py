@@ -241,6 +241,11 @@ OTHERS = {
         "A key counts no more (`keys.revoke`).",
         {"id": "guard", "command": COMMAND, "key": "controller"},
     ),
+    "command.keys_reset": Kind(
+        control.KeysReset,
+        "Somebody at the terminal had it forget what changed of the keys over MQTT.",
+        {"keys": ["controller", "guard"]},
+    ),
     "settings.applied": Kind(
         control.Applied, "Desired settings are in force.", {"revision": 7, "key": "controller"}
     ),
