@@ -44,6 +44,7 @@ _OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("--terminals", "terminals", "DIR", "the terminals whose keys are known"),
     ("--timeout", "timeout_s", "SECONDS", "how long a reply is waited for"),
 )
+_KINDS: dict[str, Callable[[str], Any]] = {"broker.port": int, "timeout_s": float}
 _PATHS = frozenset(
     {
         "broker.password_file",
@@ -70,7 +71,10 @@ def add_site(action: argparse.ArgumentParser, run: Run, *, many: bool | None = T
         help="default: $EDGED_CTL, or ~/.config/edged/ctl.yaml; the options below go over it",
     )
     for option, name, metavar, text in _OPTIONS:
-        group.add_argument(option, dest=f"site_{name}", metavar=metavar, help=text or None)
+        kind = _KINDS.get(name, str)
+        group.add_argument(
+            option, dest=f"site_{name}", type=kind, metavar=metavar, help=text or None
+        )
     if many is not None:
         action.add_argument(
             "-t", "--terminal", action="append", metavar="NAME", help="may be given often"
@@ -172,9 +176,11 @@ class Desk:
             if isinstance(document, dict)
         }
 
-    def retained(self, kind: str, terminals: Sequence[str] = ()) -> dict[str, Any]:
-        """What the broker kept of each terminal on ``status`` or ``state``: of these, or of all
-        that there are."""
+    def retained(self, kind: str, terminals: Sequence[str] | None = None) -> dict[str, Any]:
+        """What the broker kept of each terminal on ``status`` or ``state``: of these, or (None)
+        of all that there are."""
+        if terminals is not None and not terminals:
+            return {}
         inbox: queue.SimpleQueue[Heard] = queue.SimpleQueue()
         names = terminals or ["+"]
         self.client.hear([f"{self.settings.root}/{name}/{kind}" for name in names], inbox.put)

@@ -49,7 +49,7 @@ def state(args: argparse.Namespace, output: Output) -> int:
     with desk_of(args) as desk:
         terminals = desk.terminals(args)
         status = desk.retained("status", terminals)
-        facts = desk.retained("state", terminals)
+        facts = desk.retained("state", [name for name in terminals if name in status])
     found = {name: {"status": status.get(name), "state": facts.get(name)} for name in terminals}
     lines = [line for name, one in found.items() for line in _lines(name, **one)]
     output.result({"terminals": found}, lines)

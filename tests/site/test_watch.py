@@ -297,6 +297,11 @@ def test_a_watch_that_is_killed_at_any_moment_loses_nothing(world: World) -> Non
                 stop.wait(0.01)
 
         recording = threading.Thread(target=go_on)
+
+        def goes_on() -> None:
+            size = world.save.stat().st_size
+            until(lambda: world.save.stat().st_size > size, 60)
+
         # nothing is watched for before the first contact, so that comes first
         with world.watch(save=world.save) as heard:
             terminal.happen()
@@ -305,17 +310,17 @@ def test_a_watch_that_is_killed_at_any_moment_loses_nothing(world: World) -> Non
         watching = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
         try:
             for attempt in range(KILLS):
-                size = world.save.stat().st_size
-                until(lambda size=size: world.save.stat().st_size > size, 30)
+                goes_on()
                 watching.send_signal(signal.SIGKILL)
                 watching.communicate()
                 if attempt % 2:
                     world.broker.kill()
                     world.broker.start()
                 watching = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
+            goes_on()  # what a forgetful broker lost shows by what comes after it
             stop.set()
             recording.join()
-            until(lambda: terminal.outbox.depth == 0, 30)
+            until(lambda: terminal.outbox.depth == 0, 60)
             everything = set(range(1, terminal.outbox.head.seq + 1))
             until(lambda: everything <= {event["seq"] for event in world.kept()}, 60)
         finally:
