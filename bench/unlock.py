@@ -4,8 +4,9 @@
 
 Needs Mosquitto, on loopback, QoS 1. The controller is a process of its own; both read the same
 clock. *gate*: link, judgement, outbox and relay in one process with nothing else to do. *daemon*:
-the real one, which watches a (replayed) camera at 15 Hz. *fsync* is what the disk takes for two of them, alone: single use and the
-event are each on the disk before the relay moves. The folder should lie on the disk in question.
+the real one, which watches a (replayed) camera at 15 Hz. *fsync* is what the disk takes for two of
+them, alone: single use and the event are each on the disk before the relay moves. The folder should
+lie on the disk in question.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def show(args: argparse.Namespace, output: Output) -> int:
     """Look at the clocks as the terminal does; nothing is changed."""
-    with _opened(load(args.config)) as outbox:
+    with opened(load(args.config)) as outbox:
         time = TrustedTime(outbox)
         time.open()
         told = _told(time)
@@ -55,7 +55,7 @@ def show(args: argparse.Namespace, output: Output) -> int:
 
 def reset(args: argparse.Namespace, output: Output) -> int:
     """Forget the high-water mark; a running terminal follows within some seconds."""
-    with _opened(load(args.config)) as outbox:
+    with opened(load(args.config)) as outbox:
         time = TrustedTime(outbox)
         time.open()
         before = _told(time)
@@ -92,7 +92,8 @@ def _lines(told: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _opened(config: Config) -> Generator[Outbox]:
+def opened(config: Config) -> Generator[Outbox]:
+    """The outbox for a block; it must be there."""
     path = config.events.path
     if not path.exists():
         raise StorageError(f"{path} does not exist yet; it is made when the terminal first starts")

@@ -60,6 +60,7 @@ _COMMANDS = {
     "gallery": "look after the people who are enrolled",
     "explain": "say why something happened at the door",
     "clock": "look at what is believed of the time",
+    "keys": "look at the keys that may command this terminal",
     "audit": "verify or export the log of what happened",
     "hints": "see which hints help at this door",
     "model": "look at a model bundle",

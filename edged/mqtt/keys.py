@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    PublicFormat,
+    load_pem_public_key,
+)
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from edged.errors import BrokerError
@@ -176,13 +180,19 @@ def configured_keys(settings: Settings) -> dict[str, Key]:
     return {key.id: _configured(key.id, key.public_key, key.roles) for key in settings.keys}
 
 
-def public_key(pem: str) -> Ed25519PublicKey | None:
+def public_key(text: str) -> Ed25519PublicKey | None:
     """A public key in PEM form; None if it is none, or not an Ed25519 one."""
     try:
-        key = load_pem_public_key(pem.encode())
+        key = load_pem_public_key(text.encode())
     except (ValueError, UnsupportedAlgorithm):
         return None
     return key if isinstance(key, Ed25519PublicKey) else None
+
+
+def pem(key: Ed25519PublicKey) -> str:
+    """A public key in PEM form, as the configuration takes it."""
+    form = PublicFormat.SubjectPublicKeyInfo
+    return key.public_bytes(Encoding.PEM, form).decode()
 
 
 def encoded(key: Ed25519PublicKey) -> str:
@@ -190,8 +200,8 @@ def encoded(key: Ed25519PublicKey) -> str:
     return base64.urlsafe_b64encode(key.public_bytes_raw()).rstrip(b"=").decode()
 
 
-def _configured(key_id: str, pem: str, roles: frozenset[str]) -> Key:
-    key = public_key(pem)
+def _configured(key_id: str, text: str, roles: frozenset[str]) -> Key:
+    key = public_key(text)
     if key is None:
         raise BrokerError(
             f"mqtt.commands.keys: {key_id}: not an Ed25519 public key in PEM form; make one with: "
