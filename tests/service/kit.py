@@ -200,8 +200,8 @@ class Terminal:
 
     def door_record(self) -> list[dict[str, Any]]:
         record = self.folder / "door.jsonl"
-        lines = record.read_text().splitlines() if record.exists() else []
-        return [json.loads(line) for line in lines]
+        whole = record.read_text().rpartition("\n")[0] if record.exists() else ""
+        return [json.loads(line) for line in whole.splitlines()]
 
     @property
     def phase(self) -> str:
