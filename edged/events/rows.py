@@ -22,8 +22,8 @@ LARGEST_DATA = 65_536
 _PLAIN = b"\0"
 _LEVEL = 9
 _RAW = -15  # deflate without a header and a checksum: the page is authenticated
-# whom an event names; `mentions` finds these again
-_NAMING = frozenset({"person_id", "other", "people", "persons", "runner_up_id", "other_id"})
+# under these an event names people, at whatever depth; a new one has to be added here
+NAMING = frozenset({"person_id", "other"})
 
 
 def body(data: Any) -> bytes:
@@ -170,7 +170,7 @@ def named(data: dict[str, Any]) -> set[str]:
 def _named(value: Any, naming: bool = False) -> Iterator[str]:
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from _named(inner, naming or key in _NAMING)
+            yield from _named(inner, naming or key in NAMING)
     elif isinstance(value, list):
         for inner in value:
             yield from _named(inner, naming)

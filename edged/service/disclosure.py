@@ -25,10 +25,10 @@ ABOUT = (
     "the site told the terminal. `lookalikes` are similarities with other people here, who are not "
     "named because they are none of this person's data. `recordings` counts the visits that are "
     "kept for some days to check the terminal's decisions, as numbers without pictures. `events` "
-    "wait here to be sent to the site, which keeps its own record of those that it has. The "
+    "are what happened at the door: they stay for some days, and longer while they wait to be "
+    "sent to the site, which keeps its own record of those that it has. The "
     "history and the log of the terminal name nobody."
 )
-_AT_ONCE = 500
 
 
 def disclose(config: Config, person_id: str, *, numbers: bool) -> dict[str, Any] | None:
@@ -99,13 +99,9 @@ def _events(config: Config, key: Secret, person_id: str) -> list[dict[str, Any]]
     if not config.events.path.exists():
         return []
     outbox = make_outbox(config.events, key)
-    found = []
     try:
         outbox.open()
-        after = 0
-        while some := outbox.pending(after, _AT_ONCE):
-            after = some[-1].seq
-            found += [event for event in some if _names(event.data, person_id)]
+        found = [event for event in outbox.events() if _names(event.data, person_id)]
     finally:
         outbox.close()
     return [

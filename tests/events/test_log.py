@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,7 @@ from edged.events import room
 from edged.events.chain import verify
 from edged.events.outbox import Outbox
 from edged.events.room import _MOST
+from edged.events.rows import NAMING
 from edged.events.types import GAP
 from tests.events.chains import KEY, checkpoint, visit
 
@@ -318,9 +321,18 @@ def test_a_person_s_day_is_found_by_the_clock_of_the_terminal(
 
 def test_a_person_named_anywhere_is_found(make: Callable[..., Outbox]) -> None:
     outbox = make()
-    outbox.append("a.b", {"candidates": [{"person_id": "deep"}], "people": ["listed"], "n": "no"})
-    assert len(list(outbox.naming("deep"))) == len(list(outbox.naming("listed"))) == 1
+    deep = {"warnings": [{"lookalikes": [{"person_id": "deep"}], "other": "aside"}], "n": "no"}
+    outbox.append("enrol.completed", deep)
+    assert len(list(outbox.naming("deep"))) == len(list(outbox.naming("aside"))) == 1
     assert list(outbox.naming("no")) == []
+
+
+def test_whatever_names_people_by_the_contract_is_found() -> None:
+    folder = resources.files("edged.mqtt.contract")
+    pages = [page.read_text() for page in folder.iterdir() if page.name.endswith(".py")]
+    says = re.compile(r"^ +(\w+): Person\b", re.MULTILINE)
+    naming = {name for page in pages for name in says.findall(page)}
+    assert naming == NAMING
 
 
 def test_notes_are_kept_across_restarts(make: Callable[..., Outbox]) -> None:
