@@ -89,7 +89,6 @@ class CommandRefused(Told):
     """The key that signed it; null likewise."""
     reason: Annotated[str, codes(*REFUSALS, "locked_down", "many")]
     """Why; `locked_down`: the door's mode; `many`: only a number is told, of those in a flood."""
-    flood."""
     text: str
     """For people."""
     unrecorded: Count
