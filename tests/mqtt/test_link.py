@@ -19,11 +19,11 @@ from edged.config.schema import SimulatedDoor
 from edged.door import make_door
 from edged.errors import BrokerError
 from edged.events.types import Event, Head
-from edged.mqtt import Commands, Link, Reply, sign_command
+from edged.mqtt import Commands, Link, Reply, Topics, sign_command
 from edged.mqtt.auth import WallTime
 from edged.mqtt.streams import is_fresh
 from tests.mosquitto import Mosquitto, free_port
-from tests.mqtt.conftest import OPERATOR, TOPICS, Site, connected, numbers, settings
+from tests.mqtt.conftest import OPERATOR, SIGNER, TOPICS, Site, connected, numbers, settings
 from tests.wait import until
 
 if TYPE_CHECKING:
@@ -560,5 +560,116 @@ def test_the_example_of_the_documentation_unlocks_a_door(
     )
     assert json.loads(said.stdout)["reason"] == "unlocked"
     assert done == [5]
+    link.close()
+    commands.close()
+
+
+def test_desired_settings_are_handed_on_retained_or_not_and_nothing_else_is(
+    mosquitto: Mosquitto, site: Site, make_link: Any
+) -> None:
+    commands: list[Any] = []
+    wished: list[bytes] = []
+    site.send(TOPICS.desired, b"kept", retain=True)
+    connected(make_link(mosquitto.port, commands.append, parts={"on_desired": wished.append}))
+    until(lambda: wished)
+    until(lambda: site.on(TOPICS.status))
+    site.client.publish(TOPICS.desired, b"", qos=1, retain=True)
+    site.send(TOPICS.desired, b"now")
+    until(lambda: len(wished) == 2)
+    assert wished == [b"kept", b"now"]
+    assert commands == []
+
+
+def test_who_wants_no_desired_settings_does_not_listen_to_them(
+    mosquitto: Mosquitto, site: Site, make_link: Any
+) -> None:
+    commands: list[Any] = []
+    connected(make_link(mosquitto.port, commands.append))
+    until(lambda: site.on(TOPICS.status))
+    site.send(TOPICS.desired, b"x")
+    site.send(UNLOCK, b"fence")
+    until(lambda: commands)
+    assert [incoming.payload for incoming in commands] == [b"fence"]
+
+
+def test_what_an_earlier_life_left_at_the_broker_is_replaced_at_once(
+    mosquitto: Mosquitto, site: Site, make_link: Any, make_site: Any
+) -> None:
+    site.send(TOPICS.status, b'{"status":"online","model":"long-ago"}', retain=True)
+    site.send(TOPICS.state, b'{"relay":true}', retain=True)
+    site.send(TOPICS.audit, b'{"seq":99}', retain=True)
+    link = make_link(mosquitto.port, parts={"signer": SIGNER})
+    link.set_state({"relay": False})
+    topics = (TOPICS.status, TOPICS.state, TOPICS.audit)
+    until(lambda: all(len(site.on(topic)) >= 2 for topic in topics))
+    late = make_site()
+    status, state, audit = (until(lambda t=topic: late.on(t))[0] for topic in topics)
+    assert (status["status"], status["model"]) == ("online", "rts-1")
+    assert state["relay"] is False
+    assert audit["seq"] == 0
+
+
+def test_a_broker_that_refuses_checkpoints_gets_everything_else(
+    tmp_path: Path, make_link: Any, outbox: Outbox
+) -> None:
+    rules = tmp_path / "acl"
+    allowed = (TOPICS.status, f"{TOPICS.root}/event/#", f"{TOPICS.root}/backlog/#")
+    rules.write_text("".join(f"topic write {topic}\n" for topic in allowed))
+    broker = Mosquitto(tmp_path, extra=f"allow_anonymous true\nacl_file {rules}")
+    broker.start()
+    troubles: list[str | None] = []
+    parts = {"signer": SIGNER, "on_trouble": troubles.append}
+    link = make_link(broker.port, parts=parts)
+    outbox.append("access.granted", {})
+    until(lambda: outbox.depth == 0)
+    until(lambda: troubles and TOPICS.audit in str(troubles[-1]))
+    assert link.status().connected
+    broker.kill()
+
+
+def test_announcements_are_retained_as_they_are(
+    mosquitto: Mosquitto, site: Site, make_link: Any, make_site: Any
+) -> None:
+    topic = "homeassistant/device/edged/config"
+    parts = {"announcements": {topic: {"device": {"name": "door-1"}}}}
+    connected(make_link(mosquitto.port, parts=parts))
+    until(lambda: site.on(topic))
+    late = make_site()
+    assert until(lambda: late.on(topic)) == [{"device": {"name": "door-1"}}]
+
+
+def test_a_reply_that_comes_while_the_link_is_down_does_no_harm(
+    mosquitto: Mosquitto, site: Site, make_link: Any
+) -> None:
+    heard: list[Any] = []
+    link = connected(make_link(mosquitto.port, heard.append))
+    until(lambda: site.on(TOPICS.status))
+    site.send(UNLOCK, b"x")
+    until(lambda: heard)
+    mosquitto.kill()
+    until(lambda: not link.status().connected)
+    heard[0].answer(RESULT, {"n": 1}, None)
+    assert not link.publish_sync("pull", b"x")
+
+
+@PROTOCOLS
+def test_topics_with_dashes_work_both_ways(
+    mosquitto: Mosquitto, site: Site, outbox: Outbox, protocol: str
+) -> None:
+    topics = Topics("edged", "hq", "door-1", dash=True)
+    config = settings(mosquitto.port, protocol=protocol)
+    commands = Commands(
+        config.commands, topics, outbox, {"door.unlock": lambda *_: Reply("ok", "unlocked")}
+    )
+    commands.open()
+    link = Link(config, topics, outbox, commands.submit)
+    link.open()
+    until(lambda: site.on(topics.status))
+    outbox.append("access.granted", {})
+    (event,) = until(lambda: site.on("edged/hq/door-1/event/access-granted"))
+    assert event["type"] == "access.granted"
+    site.send("edged/hq/door-1/cmd/door-unlock", order())
+    (reply,) = until(lambda: site.on("edged/hq/door-1/cmd/door-unlock/result"))
+    assert reply["command"] == "door.unlock"
     link.close()
     commands.close()
