@@ -180,6 +180,8 @@ class Trial:
             "lost": sum(len(s) for s in self._site.missing(logs).values()),
             "asked_for_again": lost,
             "duplicates": tally.duplicates,
+            "duplicates_of": dict(tally.again),
+            "others": dict(tally.others),
             "unordered": tally.unordered if not lost else None,
             "live": len(tally.live_s),
             "backlog": tally.backlog,
@@ -200,9 +202,9 @@ class Trial:
     def _heal(self, logs: dict[str, int]) -> int:
         """Ask for what is missing; how much that was."""
         missing = self._site.missing(logs)
-        for name, ranges in missing.items():
-            for first, last in ranges:
-                self._site.ask([name], "events.replay", {"from_seq": first, "to_seq": last})
+        for name, ranges in missing.items():  # one order each: what lies between comes twice
+            reach = {"from_seq": ranges[0][0], "to_seq": ranges[-1][1]}
+            self._site.ask([name], "events.replay", reach)
         until(lambda: not self._site.missing(logs), _PATIENCE_S)
         return sum(last - first + 1 for ranges in missing.values() for first, last in ranges)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ class Tally:
     unordered: int = 0
     live_s: list[float] = field(default_factory=list)
     backlog: int = 0
+    others: Counter[str] = field(default_factory=Counter)  # what the terminals said unasked
+    again: Counter[str] = field(default_factory=Counter)  # duplicates by stream
     online: dict[str, float] = field(default_factory=dict)  # terminal: when it said so first
     replies: dict[str, float] = field(default_factory=dict)  # terminal: when
 
@@ -88,12 +90,15 @@ class FleetSite(Site):
         tally, seq = self._tally, event["seq"]
         if seq in self.seen[name]:
             tally.duplicates += 1
+            tally.again[stream] += 1
             return
         self.seen[name].add(seq)
         tally.events += 1
         tally.unordered += seq < self._last[name, stream]
         self._last[name, stream] = max(seq, self._last[name, stream])
-        if stream == "event":
+        if "due" not in event["data"]:
+            tally.others[event["type"]] += 1
+        elif stream == "event":
             tally.live_s.append(now - event["data"]["due"])
         else:
             tally.backlog += 1

@@ -59,7 +59,6 @@ class Fleet:
         self._share = share
         self._bare = usage()
         self._terminals: dict[str, Terminal] = {}
-        self._appended: dict[str, int] = {}
         self._runs: list[threading.Thread] = []
 
     def prepare(self) -> int:
@@ -82,7 +81,6 @@ class Fleet:
             terminal.commands.open()
             terminal.link.set_state({"door": {"mode": "normal", "relay": "rest"}, "degraded": {}})
             self._terminals[name] = terminal
-            self._appended[name] = terminal.outbox.head.seq
         return len(self._terminals)
 
     def connect(self) -> None:
@@ -103,11 +101,14 @@ class Fleet:
             self._runs.append(run)
 
     def loaded(self) -> dict[str, int]:
-        """How many events each terminal's log holds, when the load is over."""
+        """How far each terminal's log is, when the load is over."""
         for run in self._runs:
             run.join()
         self._runs.clear()
-        return dict(self._appended)
+        return self.heads()
+
+    def heads(self) -> dict[str, int]:
+        return {name: one.outbox.head.seq for name, one in self._terminals.items()}
 
     def waiting(self) -> int:
         return sum(terminal.outbox.depth for terminal in self._terminals.values())
@@ -134,7 +135,6 @@ class Fleet:
             if (pause := at - time.time()) > 0:
                 time.sleep(pause)
             self._terminals[name].outbox.append("access.granted", _granted(dice, at))
-            self._appended[name] += 1
             heapq.heappush(due, (at + 1 / load.rate_hz, name))
 
 
