@@ -386,6 +386,7 @@ class Daemon:
             feed=follow,
             signer=self._identity,
             on_desired=self._errands.desired.take,
+            on_trouble=self._broker_refuses,
             announcements=announcements(topics, settings),
         )
         self._errands.parts.update(self._diagnostics(link, commands))
@@ -393,6 +394,13 @@ class Daemon:
         link.set_state(self._state.document())
         link.open()
         self._state.on_change = lambda: link.set_state(self._state.document())
+
+    def _broker_refuses(self, what: str | None) -> None:
+        """From the link's thread: some messages do not get through, the others do."""
+        if what is None:
+            self._state.restore("link")
+        else:
+            self._state.degrade("link", what)
 
     def _diagnostics(self, link: Link, commands: Commands) -> dict[str, Callable[[], Any]]:
         """Facts for whoever looks after the terminal; each is asked when it is wanted."""
