@@ -12,6 +12,7 @@ import pytest
 
 from edged.config.load import load
 from edged.errors import DiskFull
+from edged.events.chain import verify
 from edged.events.outbox import Outbox
 from edged.gallery.profile import Consent, Profile
 from edged.gallery.receipt import check_receipt
@@ -155,7 +156,7 @@ def test_a_clock_that_is_not_known_to_be_right_erases_nobody(house: House) -> No
     assert house.gallery.person("a") is None
 
 
-@pytest.mark.parametrize("step", ["append_once", "note_told", "settle", "_finish_one"])
+@pytest.mark.parametrize("step", ["append_once", "note_told", "redact", "settle", "_finish_one"])
 def test_killed_anywhere_on_the_way_an_erasure_is_told_once(house: House, step: str) -> None:
     house.enrol("a")
     house.gallery.remove("a")
@@ -184,6 +185,19 @@ def test_an_event_that_the_site_has_already_is_not_recorded_again(house: House) 
     house.outbox.acknowledge([event.seq for event in house.events])
     assert not house.outbox.append_once("gallery.erased", {}, erasure.erased.id)
     assert house.events == []
+
+
+def test_who_is_erased_leaves_the_log_once_the_site_has_its_events(house: House) -> None:
+    house.enrol("a")
+    for _ in range(2):
+        house.outbox.append("access.granted", {"person_id": "a"})
+    house.outbox.acknowledge([1])
+    house.gallery.remove("a")
+    house.tick()
+    assert [event.seq for event in house.events] == [2, 3]
+    house.outbox.acknowledge([2, 3])
+    assert [bool(event.redacted) for event in house.outbox.events()] == [True, True, True]
+    assert verify(house.outbox.events()).whole
 
 
 def test_what_cannot_be_told_yet_is_told_later_and_the_state_says_so(house: House) -> None:
