@@ -246,6 +246,7 @@ class Connection:
             client.tls_set_context(tls_context(settings.tls))
         client.will_set(*self._will, qos=1, retain=self._retain)
         client.max_inflight_messages_set(_WINDOW)
+        client.on_socket_open = at_once
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
         client.on_publish = self._published
@@ -299,6 +300,12 @@ class Connection:
             _log.error("the broker does not let us listen (%s); see its access rules", codes[0])
         self._heard += 1
         self._on_change()
+
+
+def at_once(_client: Client, _data: Any, link: Any) -> None:
+    """A packet is sent when it is there: else each small one waits up to 40 ms for the answer to
+    the one before."""
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _advice(why: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import BrokerError
+from edged.mqtt.connection import at_once
 from edged.mqtt.credentials import password, tls_context
 
 if TYPE_CHECKING:
@@ -231,6 +232,7 @@ class SiteClient:
             raise BrokerError(str(fault).replace("mqtt.", "broker.")) from fault
         client.max_queued_messages_set(_QUEUED)
         client.reconnect_delay_set(1, max(1, int(broker.reconnect_max_s)))
+        client.on_socket_open = at_once
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_subscribe = self._on_subscribe
