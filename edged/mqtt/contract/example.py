@@ -89,6 +89,28 @@ def state() -> dict[str, Any]:
             "traffic": "measured",
             "false_accepts_per_year": 15.0,
         },
+        "timekeeping": {
+            "source": "ntp",
+            "synced": True,
+            "since": "2026-03-01T07:58:02Z",
+            "high_water": "2026-03-01T08:00:00Z",
+            "error_s": 1.0,
+        },
+        "keys": [
+            {
+                "id": "controller",
+                "roles": ["enroller", "operator"],
+                "until": None,
+                "replaced_by": None,
+            }
+        ],
+        "applied": {
+            "revision": 7,
+            "result": "applied",
+            "reason": "done",
+            "text": "",
+            "in_force": 7,
+        },
         "waiting_events": 0,
         "degraded": {},
     }
