@@ -42,6 +42,13 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         "--heal", action="store_true", help="have what is missing sent again (role auditor)"
     )
     action.add_argument(
+        "--from",
+        dest="from_seq",
+        type=positive,
+        metavar="SEQ",
+        help="with --heal: also what happened before, from this event on (1: all there is)",
+    )
+    action.add_argument(
         "--heal-after", type=float, default=10.0, metavar="SECONDS", help="default 10"
     )
     action.add_argument(
@@ -60,6 +67,8 @@ def run(args: argparse.Namespace, output: Output) -> int:
     from edged.site.watch import Watch
 
     settings = settings_of(args)
+    if args.from_seq is not None and not args.heal:
+        raise BadUsage("--from asks for what happened before: it needs --heal")
     if args.all and args.terminal:
         raise BadUsage("give either --terminal or --all")
     if not (args.all or args.terminal):
@@ -78,6 +87,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
             backlog=args.backlog,
             signer=signing_key(settings) if args.heal else None,
             heal_after_s=args.heal_after,
+            from_seq=args.from_seq,
         ) as watch,
     ):
         for news in watch.news(until_s):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edged.site.spans import Span
 
-What = Literal["news", "repetition", "fork", "forged", "malformed", "checkpoint"]
+What = Literal["news", "repetition", "fork", "forged", "malformed", "checkpoint", "early"]
 
 _REMEMBERED = 10_000
 _FARTHEST = 10_000_000  # beyond this no number is believed that no key vouches for
@@ -48,11 +48,13 @@ class Stream:
     """Takes messages of any number of terminals, in any order. Any thread may call.
 
     Args:
-        keys: by terminal the Ed25519 public keys (PEM) that sign its events; None for a terminal
-            of which none are known: its events are not verified.
+        keys: by terminal the Ed25519 public keys (PEM) that sign its events; those of a terminal
+            of which none are known are not verified.
+        from_seq: the first event that is wanted of a log; None: whatever comes from now on.
     """
 
-    def __init__(self, keys: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, keys: Mapping[str, tuple[str, ...]], from_seq: int | None = None) -> None:
+        self._floor = None if from_seq is None else from_seq - 1
         self._signatures = {name: Signatures(pems) for name, pems in keys.items()}
         self._logs: dict[tuple[str, str], _Log] = {}
         self._newest: dict[str, str] = {}
@@ -105,7 +107,8 @@ class Stream:
             if log.floor is None:
                 log.floor = found.seq
             log.promised = max(log.promised, found.seq)
-            return "checkpoint"
+            # what it speaks of before anything was taken is nothing that we should have
+            return "checkpoint" if log.seen else "early"
 
     def lost(self, hole: Hole) -> None:
         """These will never come: they are waited for no more."""
@@ -150,7 +153,7 @@ class Stream:
     def _log(self, terminal: str, name: str) -> _Log:
         log = self._logs.get((terminal, name))
         if log is None:
-            log = self._logs[terminal, name] = _Log()
+            log = self._logs[terminal, name] = _Log(floor=self._floor)
             self._newest[terminal] = name
         return log
 

@@ -63,6 +63,8 @@ class Watch:
         backlog: listen to what comes late, too; always where `save` or `signer` is given.
         signer: our key's id and private key (PEM), to ask for what is missing; None: never.
         heal_after_s: how old a hole is before it is asked for.
+        from_seq: the first event that is wanted of a log that is new to us, to be asked for, too;
+            None: what comes from now on.
     """
 
     def __init__(
@@ -75,11 +77,12 @@ class Watch:
         backlog: bool = False,
         signer: tuple[str, bytes] | None = None,
         heal_after_s: float = 10.0,
+        from_seq: int | None = None,
     ) -> None:
         self._settings = settings
         self._terminals = list(terminals)
         self._backlog = backlog or save is not None or signer is not None
-        self._stream = Stream(keys)
+        self._stream = Stream(keys, from_seq)
         self._capture: Capture | None = None
         if save is not None:
             self._capture = Capture(save, self._known, self._stream.restore, self._stream.document)

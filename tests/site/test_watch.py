@@ -161,6 +161,15 @@ def test_a_hole_at_the_end_shows_by_the_checkpoint(world: World) -> None:
         world.whole(terminal)
 
 
+def test_what_happened_before_the_first_watch_can_be_asked_for(world: World) -> None:
+    with world.terminal() as terminal:
+        terminal.happen(12)
+        with world.watch(save=world.save, from_seq=3, **world.healing()) as heard:
+            terminal.happen()
+            until(lambda: len(seqs(heard)) == 11)
+        assert sorted(event["seq"] for event in world.kept()) == list(range(3, 14))
+
+
 def test_what_the_terminal_has_no_more_is_told_to_be_lost_once(world: World) -> None:
     with world.terminal() as terminal:
         with world.watch(save=world.save) as heard:
