@@ -22,6 +22,7 @@ SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
     "run", "record", "replay", "check", "demo", "doctor", "extract", "compare", "enrol",
     "gallery", "hints", "installer", "model", "door", "signals", "bench", "eval",
+    "audit", "clock", "contract", "ctl", "explain", "keys", "provision",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
@@ -98,7 +99,7 @@ def test_no_command_loads_a_vendors_library_before_it_runs():
 def test_every_command_is_in_the_table():
     files = {path.stem for path in Path(package.__file__).parent.glob("cli/*.py")}
     of_model = {"importing", "installing", "signing"}  # a file each for some of its actions
-    of_others = {name for name in files if name.startswith(("gallery_", "model_"))}
+    of_others = {name for name in files if name.startswith(("ctl_", "gallery_", "model_"))}
     helpers = {"__init__", "main", "output", "profile"}
     assert files - helpers - of_model - of_others == set(COMMANDS)
     assert parser(COMMANDS)
