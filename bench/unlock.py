@@ -8,8 +8,8 @@ the real one, which watches a (replayed) camera at 15 Hz. *fsync* is what the di
 them, alone: single use and the event are each on the disk before the relay moves. The folder should
 lie on the disk in question.
 
-Orders are 0.1 s apart at least. Closer ones wait up to 40 ms in Mosquitto, which holds small packets
-back until the one before is confirmed; ``--nodelay`` sets its ``set_tcp_nodelay true``.
+Orders are 0.1 s apart at least. Closer ones wait up to 40 ms in Mosquitto, which holds a small
+packet back until the one before is confirmed; ``--nodelay`` sets its ``set_tcp_nodelay true``.
 """
 
 from __future__ import annotations
