@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.errors import EdgedError
 from edged.events.outbox import make_outbox
-from edged.service.desired import Standing, standing
+from edged.service.desired import Standing, refused, standing
 from edged.vault.keys import load_key
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def begin(yaml: Config, *, tries: bool = True) -> Standing:
     """The YAML's configuration with what is desired over it.
 
-    What cannot be opened here is nothing to be told of here: the daemon opens it again at once.
-    Nothing is made that is not there.
+    Where the log cannot be opened the YAML alone is begun with: the daemon opens it again at once,
+    and says what is wrong if that goes on. Nothing is made that is not there.
 
     Args:
         tries: see `standing`.
@@ -31,8 +31,8 @@ def begin(yaml: Config, *, tries: bool = True) -> Standing:
     try:
         with _opened(yaml) as outbox:
             return standing(yaml, outbox, tries=tries)
-    except EdgedError:
-        return Standing(yaml, yaml)
+    except EdgedError as fault:
+        return Standing(yaml, yaml, applied=refused(None, "storage", str(fault)))
 
 
 def desired_document(begun: Standing) -> dict[str, Any] | None:

@@ -124,7 +124,7 @@ class Standing:
 
 def digest_of(revision: int, settings: dict[str, Any]) -> str:
     """The same for the same revision and settings, however they are written."""
-    text = json.dumps([revision, settings], sort_keys=True, allow_nan=False)
+    text = json.dumps([revision, settings], sort_keys=True)  # 1e999 is a number, too
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -153,7 +153,7 @@ def merged(yaml: Config, settings: dict[str, Any]) -> Config:
         raise ConfigError([problem])
     data = yaml.model_dump()
     for name, value in settings.items():
-        data[name] = {**data[name], **value} if isinstance(value, dict) else value
+        data[name] = {**data[name], **value} if name in SETTABLE else value
     try:
         return Config.model_validate(data)
     except ValidationError as fault:

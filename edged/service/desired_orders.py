@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from edged.service.desired import (
     digest_of,
     keep,
     merged,
+    read_stored,
     refused,
 )
 
@@ -124,7 +126,8 @@ class DesiredSettings:
         except StorageError as fault:
             found = refused(None, "storage", str(fault))
         if isinstance(found, Applied):
-            self._last_refused = payload
+            if found.reason != "storage":  # what can be mended is judged again
+                self._last_refused = payload
             authentic = found.revision is not None
             self._refuse(replace(found, in_force=self._in_force), kid if authentic else None)
             return
@@ -146,7 +149,7 @@ class DesiredSettings:
         revision = desired.revision
         if desired.aud != self._audience:
             return refused(revision, "wrong_audience", "they are meant for another terminal")
-        stored = self._stored
+        stored = self._known()
         if stored is not None and revision <= stored.revision:
             if digest_of(revision, desired.settings) == stored.digest:
                 return None
@@ -161,6 +164,14 @@ class DesiredSettings:
         if (problem := self._too_lax(config)) is not None:
             return refused(revision, "too_lax", problem)
         return desired
+
+    def _known(self) -> Stored | None:
+        """What was accepted last, also where it could not be read when the daemon began: what is
+        older must not come in through that door."""
+        if self._stored is None:
+            with suppress(ConfigError):  # damaged: nobody knows any more
+                self._stored = read_stored(self._notes)
+        return self._stored
 
     def _accept(self, desired: Desired, kid: str | None) -> None:
         stored = Stored(revision=desired.revision, settings=desired.settings, key=kid)

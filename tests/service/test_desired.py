@@ -87,6 +87,7 @@ class Notes:
     def __init__(self, stored: Stored | None = None) -> None:
         self.kept: dict[str, str] = {}
         self.broken = False
+        self.full = False
         if stored is not None:
             keep(self, stored)
 
@@ -96,7 +97,7 @@ class Notes:
         return self.kept.get(name)
 
     def keep_note(self, name: str, value: str | None) -> None:
-        if self.broken:
+        if self.broken or self.full:
             raise StorageError("no disk")
         assert value is not None
         self.kept[name] = value
@@ -201,6 +202,21 @@ def test_notes_that_cannot_be_read_or_written_are_told_and_the_yaml_runs(yaml: C
 def test_without_a_log_there_is_nothing_to_begin_with_and_none_is_made(yaml: Config) -> None:
     assert begin(yaml) == Standing(yaml, yaml)
     assert not yaml.events.path.exists()
+
+
+def test_a_log_that_cannot_be_opened_is_told_and_the_yaml_runs(yaml: Config) -> None:
+    yaml.events.path.write_bytes(b"no database" * 1000)
+    begun = begin(yaml)
+    assert begun.config == yaml
+    assert begun.applied is not None
+    assert (begun.applied.result, begun.applied.reason) == ("refused", "storage")
+
+
+def test_a_number_beyond_all_numbers_is_refused_and_breaks_nothing(yaml: Config) -> None:
+    endless = {"decision": {"fpir": json.loads("1e999")}}
+    assert stored(settings=endless).digest != stored().digest
+    with pytest.raises(ConfigError):
+        merged(yaml, endless)
 
 
 def test_a_revision_without_settings_is_the_yaml_again(yaml: Config) -> None:
@@ -335,6 +351,7 @@ WRONG = {
     ),
     "without a page": (signed(settings={"gallery": {"enrolment_confirm": "page"}}), "bad_settings"),
     "a file": (signed(settings={"gallery": {"path": "/etc/passwd"}}), "bad_settings"),
+    "no word": (signed(settings={"log_level": {"door": 1}}), "bad_settings"),
     "no number": (signed(settings={"door": {"pulse_s": True}}), "bad_settings"),
     "too lax": (signed(settings={"decision": {"fpir": 0.02}}), "too_lax"),
 }
@@ -398,11 +415,26 @@ def test_a_revision_is_accepted_once_and_the_newest_counts(bench: Bench) -> None
     assert not bench.wait(100)
 
 
+def test_what_is_older_is_refused_also_when_the_notes_could_not_be_read_at_the_start(
+    bench: Bench,
+) -> None:
+    keep(bench.notes, stored(revision=9, stage="good"))  # that nobody saw at the start
+    assert bench.wish(revision=8)["reason"] == "older"
+    bench.notes.kept[NOTE] = "{garbage"
+    assert Bench(bench.begun.yaml).wish(revision=1)["result"] == "pending"
+
+
 def test_what_cannot_be_kept_is_not_accepted(bench: Bench) -> None:
+    payload = signed()
     bench.notes.broken = True
-    assert bench.wish()["reason"] == "storage"
+    assert bench.wish(payload)["reason"] == "storage"
+    bench.notes.broken, bench.notes.full = False, True
+    assert bench.wish(payload)["reason"] == "storage"
     assert "settings" in bench.state.degraded
     assert not bench.wait(100)
+    bench.notes.full = False
+    assert bench.wish(payload)["result"] == "pending"  # the broker says it again
+    assert bench.state.degraded == {}
 
 
 @pytest.mark.parametrize("again", [True, False])
