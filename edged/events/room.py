@@ -26,7 +26,8 @@ SMALLEST_MB = 4  # so much may be used however full the disk is
 _MIB = 1 << 20
 _DAY_MS = 86_400_000
 _FEWEST = 2  # a gap event takes the place of one
-_MOST = 200
+_MOST = 64  # delivered ones; each touches pages of its own
+_MOST_LOST = 200  # so that not every other event is a gap
 _MOST_BYTES = 1 << 18
 _MOST_TIMES = 4
 _SPARE_PAGES = 64  # one event changes a few, and leaves some more behind half empty
@@ -81,13 +82,13 @@ class Room:
         else:
             tight = None  # some were found each time, and the next append goes on
         if tight:
-            return self._lose(connection, tight, _MOST_TIMES * _MOST)
+            return self._lose(connection, tight, _MOST_LOST)
         if _waiting(connection) >= self._bounds.waiting:
             return self._over_capacity(connection)
         return None
 
     def _over_capacity(self, connection: Connection) -> dict[str, Any] | None:
-        number = min(max(_FEWEST, self._bounds.waiting // 100), _MOST)
+        number = min(max(_FEWEST, self._bounds.waiting // 100), _MOST_LOST)
         asked_again = connection.execute(
             "DELETE FROM again WHERE seq IN (SELECT seq FROM again ORDER BY seq LIMIT ?)", (number,)
         ).rowcount
