@@ -51,6 +51,11 @@ def test_every_command_has_help_and_json(edged, command):
         "installer": ("password",),
         "signals": ("test",),
         "eval": ("people", "pairs"),
+        "audit": ("verify",),
+        "clock": ("show", "reset"),
+        "ctl": ("watch",),
+        "keys": ("show",),
+        "provision": ("request", "apply"),
     }
     if command in actions:
         for action in actions[command]:
