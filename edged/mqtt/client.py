@@ -214,6 +214,7 @@ class Link:
                 self._goodbye(sender, checkpoints)
                 connection.close()
                 return "stopped"
+            sender.collect()
             sender.accuse()
             return f"{where}: {problem}"
         finally:

@@ -31,9 +31,10 @@ _SETTLE_AT = 100
 _SETTLE_AGAIN_S = 5.0
 _SPARE = 4  # of the window, for status, state and replies
 _URGENT = 64  # may wait for room in the window
+_LEFT_OUT = "left out"
 _POISON = (
-    "an event ended the connection whenever it was sent, others pass; it waits, and is tried again "
-    "after an hour; see how large a message the broker takes"
+    "an event ended the connection whenever it was sent; it waits, and is tried again later; see "
+    "how large a message the broker takes"
 )
 
 
@@ -57,7 +58,7 @@ class Sender:
 
     Attributes:
         problem: why this connection is of no use; None while it is.
-        troubles: what the broker does not take, by its topic or "events".
+        troubles: what the broker does not take, and why; the keys are of no meaning outside.
     """
 
     def __init__(
@@ -76,8 +77,8 @@ class Sender:
         self._signer = signer
         self._on_way: dict[int, _Sent] = {}  # by message id
         self._suspect = suspect
-        # on their way, or delivered and still in the outbox, or stuck there
-        self._held = suspect.left_out()
+        self._left_out: set[int] = set()
+        self._held: set[int] = set()  # on their way, or delivered and still in the outbox, or stuck
         self._streams = Streams(
             outbox, self._held, settings.live_within_s, settings.backlog_hz, now
         )
@@ -115,6 +116,7 @@ class Sender:
         """Collect acknowledgements and send as much as the window lets through."""
         self.collect()
         self.hurry()
+        self._leave_out()
         self._streams.look()
         while not self.problem and self._room() > 0:
             if (event := self._streams.live()) is not None:
@@ -159,8 +161,8 @@ class Sender:
                 self._refused(sent, refusal.code, refusal.text)
             elif sent.seq is not None:
                 self._done.append(sent.seq)
-                if sent.historical and self._suspect.passed(sent.seq, sent.size):
-                    self.troubles["events"] = _POISON
+                if sent.historical:
+                    self._suspect.passed(sent.seq)
         self.settle()
         oldest_s = min((sent.at_s for sent in self._on_way.values()), default=None)
         if oldest_s is not None and time.monotonic() - oldest_s > _UNACKNOWLEDGED_S:
@@ -173,7 +175,7 @@ class Sender:
         waiting.sort(key=lambda sent: not sent.historical)
         if waiting and not self._refusing and (seq := waiting[0].seq) is not None:
             alone = self._works and len(self._on_way) == 1 and waiting[0].historical
-            self._suspect.ended(seq, waiting[0].size, alone=alone)
+            self._suspect.ended(seq, alone=alone)
 
     def settle(self, *, at_once: bool = False) -> None:
         """Take delivered events out of the outbox, several at a time; a disk without room is
@@ -194,6 +196,17 @@ class Sender:
             self._done.clear()
             self._unsettled = False
             self._settle_from_s = now_s + _SETTLE_EVERY_S
+
+    def _leave_out(self) -> None:
+        """For a while, what ended one connection after the other."""
+        left_out = self._suspect.left_out()
+        if left_out != self._left_out:
+            self._held.difference_update(self._left_out)
+            self._held.update(left_out)
+            self._left_out = left_out
+            self.troubles.pop(_LEFT_OUT, None)
+            if left_out:
+                self.troubles[_LEFT_OUT] = _POISON
 
     def _room(self) -> int:
         """How many more events may go."""
@@ -218,8 +231,7 @@ class Sender:
     def _send_event(self, event: Event, *, historical: bool) -> None:
         message = self._message(event, historical)
         self._held.add(event.seq)
-        limit = self._suspect.limit
-        if self._connection.fits(message) and (limit is None or len(message.payload) < limit):
+        if self._connection.fits(message):
             self._publish(message, event.seq, historical)
         else:
             self._stuck(event.seq, len(message.payload))

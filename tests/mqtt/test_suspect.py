@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+
+from edged.mqtt.suspect import _SURE, Suspect
+
+
+def broken(suspect: Suspect, seq: int, times: int, *, alone: bool = True) -> None:
+    for _ in range(times):
+        suspect.ended(seq, alone=alone)
+
+
+def test_after_a_broken_connection_the_next_one_is_sent_alone() -> None:
+    suspect = Suspect()
+    assert not suspect.careful
+    broken(suspect, 7, 1, alone=False)
+    assert suspect.careful
+    assert suspect.left_out() == set()
+
+
+def test_an_event_that_arrives_is_cleared() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE - 1)
+    suspect.passed(7)
+    assert not suspect.careful
+    broken(suspect, 7, 1)
+    assert suspect.left_out() == set()
+
+
+def test_connections_that_broke_with_others_on_their_way_prove_nothing() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, 100, alone=False)
+    assert suspect.left_out() == set()
+
+
+def test_who_ended_many_is_left_out_and_is_guilty_when_another_passes() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE)
+    assert suspect.left_out() == {7}
+    suspect.passed(8)
+    assert not suspect.careful
+    assert suspect.left_out() == {7}
+
+
+def test_when_the_next_one_ends_the_connection_too_it_was_the_broker() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE)
+    broken(suspect, 8, 1)
+    assert suspect.left_out() == set()
+
+
+def test_another_that_passes_before_it_is_left_out_proves_nothing() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE - 1)
+    suspect.passed(8)
+    assert suspect.careful
+    broken(suspect, 7, 1)
+    assert suspect.left_out() == {7}
+
+
+@pytest.mark.parametrize("proven", [True, False])
+def test_who_is_left_out_gets_another_chance(proven: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE)
+    if proven:
+        suspect.passed(8)
+    monkeypatch.setattr("edged.mqtt.suspect._AGAIN_S", 0.0)
+    monkeypatch.setattr("edged.mqtt.suspect._TRIAL_S", 0.0)
+    assert suspect.left_out() == set()
