@@ -37,9 +37,9 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     action.add_argument(
         "--wait",
         type=float,
-        default=90.0,
+        default=180.0,
         metavar="SECONDS",
-        help="for the terminal to say that they are in force (default 90; 0: do not)",
+        help="for the terminal to say that they are in force (default 180; 0: do not)",
     )
     add_site(action, desired)
 

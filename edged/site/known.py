@@ -31,7 +31,8 @@ class Terminal:
 
 
 class Known:
-    """A folder with one file for each terminal, ``<terminal>.json``."""
+    """A folder with a file for each terminal, ``<terminal>.json``; beside it lies its signing key
+    alone, ``<terminal>.pem``, for ``edged audit verify --key``."""
 
     def __init__(self, folder: Path, site: str) -> None:
         self._folder = folder
@@ -75,12 +76,15 @@ class Known:
             "signing": {"id": terminal.signing_id, "public_key": terminal.signing},
             "sealing": {"public_key": terminal.sealing},
         }
-        path = self._folder / f"{terminal.name}.json"
+        texts = {"json": json.dumps(document, indent=2) + "\n", "pem": terminal.signing}
+        path = self._folder
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with replaced(path) as draft:
-                draft.write_text(json.dumps(document, indent=2) + "\n", encoding="ascii")
-                draft.chmod(0o644)
+            for suffix, text in texts.items():
+                path = self._folder / f"{terminal.name}.{suffix}"
+                with replaced(path) as draft:
+                    draft.write_text(text, encoding="ascii")
+                    draft.chmod(0o644)
         except OSError as fault:
             raise ProvisionError(f"{path}: cannot be written: {fault.strerror}") from fault
         return True

@@ -35,11 +35,13 @@ class _Log:
     """What is known of one log.
 
     Attributes:
+        excused: nobody waits for these any more; one that comes all the same is news.
         floor: nothing up to here is waited for; None until the log was heard of.
         promised: the log goes at least this far.
     """
 
     seen: Spans = field(default_factory=Spans)
+    excused: Spans = field(default_factory=Spans)
     floor: int | None = None
     promised: int = 0
 
@@ -86,7 +88,7 @@ class Stream:
             if log.floor is None:
                 log.floor = found.seq - 1
             if found.gap is not None:
-                log.seen.add(found.gap.from_seq, found.gap.to_seq)
+                log.excused.add(found.gap.from_seq, found.gap.to_seq)
             self._hashes[place] = found.hash
             while len(self._hashes) > _REMEMBERED:
                 del self._hashes[next(iter(self._hashes))]
@@ -110,10 +112,10 @@ class Stream:
             # what it speaks of before anything was taken is nothing that we should have
             return "checkpoint" if log.seen else "early"
 
-    def lost(self, hole: Hole) -> None:
-        """These will never come: they are waited for no more."""
+    def excuse(self, hole: Hole) -> None:
+        """These will hardly come: they are waited for no more."""
         with self._lock:
-            self._log(hole.terminal, hole.log).seen.add(hole.first, hole.last)
+            self._log(hole.terminal, hole.log).excused.add(hole.first, hole.last)
 
     def holes(self) -> list[Hole]:
         """What is missing of each terminal's newest log, up to what is promised."""
@@ -128,7 +130,7 @@ class Stream:
         """All of it, as JSON."""
         with self._lock:
             return [
-                [terminal, name, log.floor, list(log.seen)]
+                [terminal, name, log.floor, list(log.seen), list(log.excused)]
                 for (terminal, name), log in self._logs.items()
             ]
 
@@ -139,14 +141,15 @@ class Stream:
             ValueError, TypeError: it did not.
         """
         read = [
-            (str(t), str(n), None if f is None else int(f), Spans((int(a), int(b)) for a, b in s))
-            for t, n, f, s in document
+            (str(t), str(n), None if f is None else int(f), _spans(seen), _spans(excused))
+            for t, n, f, seen, excused in document
         ]
         with self._lock:
-            for terminal, name, floor, seen in read:
+            for terminal, name, floor, seen, excused in read:
                 log = self._log(terminal, name)
-                for first, last in seen:
-                    log.seen.add(first, last)
+                for known, more in ((log.seen, seen), (log.excused, excused)):
+                    for first, last in more:
+                        known.add(first, last)
                 if floor is not None:
                     log.floor = floor if log.floor is None else min(floor, log.floor)
 
@@ -170,7 +173,13 @@ class Stream:
             found.add(log.floor, log.floor)
         if log.promised > found.last:
             found.add(log.promised + 1, log.promised + 1)
+        for first, last in log.excused:
+            found.add(first, last)
         return list(found.holes())
+
+
+def _spans(document: Any) -> Spans:
+    return Spans((int(first), int(last)) for first, last in document)
 
 
 _NONE = Signatures(())

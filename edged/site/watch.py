@@ -191,7 +191,7 @@ class Watch:
             return what == "checkpoint", self._complaint(terminal, what, "a checkpoint")
         what = self._stream.take(terminal, message)
         if kind == "backlog":
-            self._healing.came_late(terminal)
+            self._healing.came_late(terminal, message.get("seq"))
         if what == "news":
             verified = True if self._stream.verifies(terminal) else None
             return True, News(terminal, message, verified)
@@ -230,7 +230,9 @@ class Watch:
             return
         hole = self._healing.due(self._stream.holes())
         if hole is not None:
-            self._asking = threading.Thread(target=self._ask, args=(hole,), daemon=True)
+            self._asking = threading.Thread(
+                target=self._ask, args=(hole,), name="healing", daemon=True
+            )
             self._asking.start()
 
     def _ask(self, hole: Hole) -> None:
@@ -249,13 +251,19 @@ class Watch:
             self._answers.put(
                 News(hole.terminal, text=f"{which} are not sent again: {why}", problem=True)
             )
-        elif reply.get("data", {}).get("events") == 0:
-            self._stream.lost(part)
-            self._answers.put(
-                News(hole.terminal, text=f"{which} are lost: nobody has them", problem=True)
-            )
-        else:
+            return
+        again = reply.get("data", {}).get("events")
+        if again:
             self._answers.put(News(hole.terminal, text=f"{which} were missing; they come again"))
+        if self._healing.answered(hole, again or 0):
+            self._stream.excuse(part)
+            self._answers.put(
+                News(
+                    hole.terminal,
+                    text=f"{which} are lost: the terminal has them no more",
+                    problem=True,
+                )
+            )
 
 
 def _session_name(settings: SiteSettings, save: Path | None) -> str:

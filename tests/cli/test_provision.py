@@ -259,6 +259,8 @@ def test_the_site_remembers_the_identity_and_takes_no_other_by_that_name(world: 
     known = json.loads((world.office.folder / "terminals" / "door-1.json").read_text())
     identity = world.edged("gallery", "identity", "-c", world.config, "--json").json
     assert known["signing"]["public_key"] == identity["signing"]["public_key"]
+    alone = world.office.folder / "terminals" / "door-1.pem"
+    assert alone.read_text() == identity["signing"]["public_key"]
     (world.folder / "secret.key").write_text("ab" * 16 + "cd" * 16)
     assert world.ask().code == 0
     ran = world.answer()
