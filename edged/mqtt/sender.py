@@ -218,9 +218,9 @@ class Sender:
 
     def _old_room(self) -> int:
         """How many more of the backlog: a part of the window stays free for what happens now."""
-        if self._suspect.careful:
-            return int(self._works and not self._on_way)
         most = max(1, (self._connection.window - _SPARE) * 3 // 4)
+        if self._suspect.careful:
+            most = int(self._works)
         return most - sum(sent.historical for sent in self._on_way.values())
 
     def _busy(self, topic: str) -> bool:
