@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -35,7 +36,11 @@ _MAKE: dict[str, Callable[[], Private]] = {
     "sealing": X25519PrivateKey.generate,
     "tls": lambda: generate_private_key(SECP256R1()),
 }
-KINDS = tuple(_MAKE)
+_MAKE_ONE = {
+    "signing": "make one with `edged ctl keygen`",
+    "sealing": "make one with `edged ctl keygen --kind sealing`",
+    "tls": "make one with `edged provision request --tls` or `edged ctl ca`",
+}
 
 
 def make_key(kind: str) -> Private:
@@ -98,8 +103,9 @@ def read_sealing(path: Path) -> X25519PrivateKey:
 
 
 def read_tls(path: Path) -> EllipticCurvePrivateKey:
-    """A key of certificates; errors as `read_signing`."""
-    key = _read(path, "TLS key", "tls")
+    """A key of certificates; errors as `read_signing`. To root it may belong to the service."""
+    service = path.parent.stat().st_uid if os.geteuid() == 0 and path.parent.is_dir() else None
+    key = _read(path, "TLS key", "tls", service)
     if not isinstance(key, EllipticCurvePrivateKey) or not isinstance(key.curve, SECP256R1):
         raise _no_key(path, "TLS key", "EC P-256", "tls")
     return key
@@ -116,8 +122,9 @@ def public_pem(key: Private) -> str:
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii")
 
 
-def _read(path: Path, what: str, kind: str) -> object:
-    pem = read_private(path, f"{what} {path}", f"make one with `edged ctl keygen --kind {kind}`")
+def _read(path: Path, what: str, kind: str, owner: int | None = None) -> object:
+    make_one = _MAKE_ONE[kind]
+    pem = read_private(path, f"{what} {path}", make_one, owner=owner)
     try:
         return load_pem_private_key(pem, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -127,5 +134,5 @@ def _read(path: Path, what: str, kind: str) -> object:
 def _no_key(path: Path, what: str, curve: str, kind: str) -> KeyUnavailable:
     return KeyUnavailable(
         f"{what} {path} is no {curve} private key in PEM form without a passphrase; "
-        f"make one with `edged ctl keygen --kind {kind}`"
+        f"{_MAKE_ONE[kind]}"
     )

@@ -111,7 +111,11 @@ def _warn_of_environment(name: str) -> None:
 
 
 def read_private(
-    path: Path, what: str, make_one: str = _MAKE_ONE, others: int = stat.S_IRWXG | stat.S_IRWXO
+    path: Path,
+    what: str,
+    make_one: str = _MAKE_ONE,
+    others: int = stat.S_IRWXG | stat.S_IRWXO,
+    owner: int | None = None,
 ) -> bytes:
     """The first 1025 bytes of a file that nobody else can read.
 
@@ -121,6 +125,7 @@ def read_private(
         what: it is, for the text of an error.
         make_one: how to get one where there is none, likewise.
         others: the mode's bits that nobody may have.
+        owner: a user whose file it may be, beside root and this one.
 
     Raises:
         KeyUnavailable: there is no such file, or others could have read it.
@@ -135,7 +140,13 @@ def read_private(
             f"{what} cannot be opened: {fault.strerror}; it must belong to root or to this user"
         ) from fault
     try:
-        _judge(os.fstat(number), path, what, make_one, others)
+        facts = os.fstat(number)
+        if facts.st_uid not in (0, os.geteuid(), owner):
+            raise KeyUnavailable(
+                f"{what} belongs to another user (uid {facts.st_uid}); "
+                "give it to root or to this user, and replace the key if it was read"
+            )
+        _judge(facts, path, what, make_one, others)
         return os.read(number, _LARGEST + 1)
     except OSError as fault:
         raise KeyUnavailable(f"{what} cannot be read: {fault.strerror}; check the disk") from fault
@@ -146,11 +157,6 @@ def read_private(
 def _judge(facts: os.stat_result, path: Path, what: str, make_one: str, others: int) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise KeyUnavailable(f"{what} is not a plain file; {make_one}")
-    if facts.st_uid not in (0, os.geteuid()):
-        raise KeyUnavailable(
-            f"{what} belongs to another user (uid {facts.st_uid}); "
-            "give it to root or to this user, and replace the key if it was read"
-        )
     if facts.st_mode & others:
         raise KeyUnavailable(
             f"{what} can be reached by others (mode {stat.S_IMODE(facts.st_mode):04o}); "

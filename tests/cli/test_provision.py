@@ -170,6 +170,28 @@ def test_a_link_in_the_place_of_the_key_is_refused(world: World, tmp_path: Path)
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_what_root_makes_for_the_service_belongs_to_the_service(world: World) -> None:
+    """As the folder does; and root can use it the next time."""
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    os.chown(world.folder, 12345, 12345)
+    fingerprint = world.exchange()
+    assert world.apply(fingerprint, "--write").code == 0
+    made = [world.folder / "tls", *(world.folder / "tls").iterdir()]
+    assert {path.stat().st_uid for path in made} == {12345}
+    assert world.ask().code == 0
+
+
+def test_a_key_that_systemd_hands_over_will_do(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = yaml.safe_load(world.config.read_text()) | {"key": {"credential": "secret.key"}}
+    world.config.write_text(yaml.safe_dump(settings))
+    assert world.ask().code != 0
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(world.folder))
+    assert world.ask().code == 0
+
+
 # what the site says to it
 
 
