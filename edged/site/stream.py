@@ -110,7 +110,7 @@ class Stream:
                 log.floor = found.seq
             log.promised = max(log.promised, found.seq)
             # what it speaks of before anything was taken is nothing that we should have
-            return "checkpoint" if log.seen else "early"
+            return "checkpoint" if log.seen or found.seq > log.floor else "early"
 
     def excuse(self, hole: Hole) -> None:
         """These will hardly come: they are waited for no more."""

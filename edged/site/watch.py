@@ -244,23 +244,26 @@ class Watch:
             reply = self._orders.send(hole.terminal, "events.replay", args, _REPLY_S)
         except BrokerError:
             return  # offline; the hole is there the next time, too
-        which = f"events {part.first} to {part.last}"
+        one = part.first == part.last
+        which = f"event {part.first}" if one else f"events {part.first} to {part.last}"
         if reply.get("result") != "ok":
             why = f"{reply.get('reason')}: {reply.get('text')}"
             self._not_before_s = time.monotonic() + _REFUSED_S
             self._answers.put(
-                News(hole.terminal, text=f"{which} are not sent again: {why}", problem=True)
+                News(
+                    hole.terminal, text=f"missing and not sent again: {which}: {why}", problem=True
+                )
             )
             return
         again = reply.get("data", {}).get("events")
         if again:
-            self._answers.put(News(hole.terminal, text=f"{which} were missing; they come again"))
+            self._answers.put(News(hole.terminal, text=f"missing and sent again: {which}"))
         if self._healing.answered(hole, again or 0):
             self._stream.excuse(part)
             self._answers.put(
                 News(
                     hole.terminal,
-                    text=f"{which} are lost: the terminal has them no more",
+                    text=f"lost, as the terminal has them no more: {which}",
                     problem=True,
                 )
             )
