@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 KILLS = int(os.environ.get("EDGED_KILLS", "100"))
 SEED = int(os.environ.get("EDGED_SEED", "0"))
 NAMES = ("door-1", "door-2", "door-3")
-LONGEST_LIFE_S = 0.4
+LONGEST_LIFE_S = 0.3
 
 
 def test_nothing_is_lost_or_unordered_at_a_hundred_kills(tmp_path: Path) -> None:
