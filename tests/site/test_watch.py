@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from edged.errors import StorageError
 from edged.events.chain import Chain
@@ -129,6 +130,27 @@ def test_what_happens_while_nobody_watches_is_kept_by_the_broker(world: World) -
         terminal.happen(40)
         with world.watch(save=world.save) as heard:
             until(lambda: len(seqs(heard)) == 40)
+        world.whole(terminal)
+
+
+def test_the_same_in_the_older_protocol_and_without_dots_in_topics(world: World) -> None:
+    style = {"protocol": "3.1.1", "topic_dots": "dash"}
+    settings = yaml.safe_load(world.office.config.read_text())
+    settings["broker"] |= style
+    world.office.config.write_text(yaml.safe_dump(settings))
+    with world.terminal(**style) as terminal:
+        with world.watch(save=world.save) as heard:
+            terminal.happen(3)
+            until(lambda: len(seqs(heard)) == 3)
+        terminal.happen(10)
+        with world.watch(save=world.save) as heard:
+            until(lambda: len(seqs(heard)) == 10)
+        terminal.happen(10)
+        world.broker.kill()
+        world.broker.start()
+        until(lambda: terminal.link.status().connected)
+        with world.watch(save=world.save, **world.healing()) as heard:
+            until(lambda: len(seqs(heard)) == 10)
         world.whole(terminal)
 
 
