@@ -172,10 +172,10 @@ class Sender:
         """The connection broke, or nothing is acknowledged: an event may be why. One that was
         live comes as backlog next time, so that it shows there."""
         waiting = [sent for sent in self._on_way.values() if sent.seq is not None]
-        waiting.sort(key=lambda sent: not sent.historical)
+        waiting.sort(key=lambda sent: (not sent.historical, -sent.size))
         if waiting and not self._refusing and (seq := waiting[0].seq) is not None:
             alone = self._works and len(self._on_way) == 1 and waiting[0].historical
-            self._suspect.ended(seq, alone=alone)
+            self._suspect.ended(seq, waiting[0].size, alone=alone)
 
     def settle(self, *, at_once: bool = False) -> None:
         """Take delivered events out of the outbox, several at a time; a disk without room is

@@ -1,15 +1,17 @@
 """An event that ends the connection whenever it is sent must not keep the others waiting.
 
 Some brokers do not say how large a packet may be; they hang up, or acknowledge in a way that no
-client reads. So the first one of the backlog is sent alone after a connection broke; when that
+client reads. So after a connection broke the backlog is sent one by one; when one that is alone
 ends one connection after the other, though each had worked before, it is left out for a while. If
-the next one arrives then, it was the event; else it was the broker, and the order is kept.
+the next one arrives then, it was the event; else it was the broker, and the order is kept. Only a
+large event comes under suspicion: what every broker takes is never overtaken.
 """
 
 from __future__ import annotations
 
 import time
 
+_LARGE = 4096
 _SURE = 5
 _AGAIN_S = 3600.0
 _TRIAL_S = 60.0
@@ -26,7 +28,7 @@ class Suspect:
 
     @property
     def careful(self) -> bool:
-        """Whether the next one of the backlog is to be sent alone, on a connection that works."""
+        """Whether the backlog is to be sent one by one, on a connection that works."""
         return self._seq is not None
 
     def left_out(self) -> set[int]:
@@ -47,13 +49,14 @@ class Suspect:
             self._guilty[self._seq] = time.monotonic()
         self._seq, self._ends = None, 0
 
-    def ended(self, seq: int, *, alone: bool) -> None:
+    def ended(self, seq: int, size: int, *, alone: bool) -> None:
         """A connection broke, or was of no use, while this event waited for its acknowledgement.
 
         Args:
+            size: of the event, bytes.
             alone: nothing else did, and other messages had been acknowledged.
         """
         if seq != self._seq:
-            self._seq, self._ends = seq, 0
+            self._seq, self._ends = (seq if size >= _LARGE else None), 0
         self._ends += alone
         self._ended_s = time.monotonic()

@@ -165,7 +165,7 @@ def test_whole_topics_arrive_through_a_real_broker(
 
 
 @pytest.mark.parametrize(
-    "limit", ["message_size_limit 1000", "max_packet_size 1200"], ids=["payload", "packet"]
+    "limit", ["message_size_limit 5000", "max_packet_size 5500"], ids=["payload", "packet"]
 )
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_an_event_too_large_for_mosquitto_does_not_keep_the_others_waiting(
@@ -179,7 +179,7 @@ def test_an_event_too_large_for_mosquitto_does_not_keep_the_others_waiting(
     monkeypatch.setattr("edged.mqtt.client._FIRST_DELAY_S", 0.001)
     broker = Mosquitto(tmp_path, extra=limit)
     broker.start()
-    outbox.append("access.granted", {"pad": "x" * 3000})
+    outbox.append("access.granted", {"pad": "x" * 9000})
     for _ in range(5):
         outbox.append("access.granted", {})
     make_link(broker.port, protocol=protocol)

@@ -340,14 +340,14 @@ def test_an_event_at_which_the_broker_hangs_up_does_not_keep_the_others_waiting(
     make_link: Any, outbox: Outbox, monkeypatch: pytest.MonkeyPatch, ends_with: bytes
 ) -> None:
     troubles: list[str | None] = []
-    picky = Manners(refuses=600, ends_with=ends_with)
+    picky = Manners(refuses=5000, ends_with=ends_with)
     with FakeBroker(picky) as broker:
         events(outbox, 3)
-        outbox.append("access.granted", {"pad": "x" * 600})
+        outbox.append("access.granted", {"pad": "x" * 6000})
         events(outbox, 3)
         make_link(broker.port, backlog_hz=10_000, parts={"on_trouble": troubles.append})
         until(lambda: outbox.depth == 1)
-        outbox.append("access.granted", {"pad": "x" * 900})
+        outbox.append("access.granted", {"pad": "x" * 9000})
         events(outbox, 3)
         until(lambda: [event.seq for event in outbox.pending()] == [4, 8])
         arrived = (one.content["seq"] for one in broker.events)

@@ -2,12 +2,21 @@ from __future__ import annotations
 
 import pytest
 
-from edged.mqtt.suspect import _SURE, Suspect
+from edged.mqtt.suspect import _LARGE, _SURE, Suspect
 
 
-def broken(suspect: Suspect, seq: int, times: int, *, alone: bool = True) -> None:
+def broken(
+    suspect: Suspect, seq: int, times: int, *, alone: bool = True, size: int = _LARGE
+) -> None:
     for _ in range(times):
-        suspect.ended(seq, alone=alone)
+        suspect.ended(seq, size, alone=alone)
+
+
+def test_an_event_of_ordinary_size_is_never_left_out() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, 100, size=_LARGE - 1)
+    assert not suspect.careful
+    assert suspect.left_out() == set()
 
 
 def test_after_a_broken_connection_the_next_one_is_sent_alone() -> None:
