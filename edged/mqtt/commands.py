@@ -252,14 +252,22 @@ class Commands:
 
     def _handled(self, judged: Refusal | Reply | Passed, case: Case) -> Reply:
         if isinstance(judged, Refusal):
-            self._counts["refused"] += 1
-            self._refusals.note(case, judged)
-            return Reply("refused", judged.reason, judged.text)
-        self._counts["accepted"] += 1
-        if isinstance(judged, Reply):
-            return judged
+            reply = Reply("refused", judged.reason, judged.text)
+        elif isinstance(judged, Reply):
+            reply = judged
+        else:
+            reply = self._carried_out(judged)
+        refused = reply.result == "refused"
+        self._counts["refused" if refused else "accepted"] += 1
+        if refused:
+            # why somebody cannot be enrolled or found may name people: the reply tells it
+            named = isinstance(judged, Passed) and "person_id" in type(judged.args).model_fields
+            self._refusals.note(case, Refusal(reply.reason, "" if named else reply.text))
+        return reply
+
+    def _carried_out(self, passed: Passed) -> Reply:
         try:
-            return self._handlers[judged.context.command](judged.args, judged.context)
+            return self._handlers[passed.context.command](passed.args, passed.context)
         except EdgedError as fault:
             return Reply("failed", "failed", str(fault))
 

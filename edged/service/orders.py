@@ -55,15 +55,6 @@ class Orders:
 
     def _unlock(self, args: Unlock, context: Context) -> Reply:
         if (refusal := self._mode.refusal()) is not None:
-            self._journal.record(
-                "command.refused",
-                command=context.command,
-                id=context.id,
-                key=context.key_id,
-                reason=refusal.reason,
-                text=refusal.text,
-                unrecorded=0,
-            )
             return refusal
         event = self._journal.record(
             "door.unlocked", command=context.id, key=context.key_id, cause=args.cause

@@ -133,6 +133,27 @@ def test_is_refused_with_its_reason_on_the_record_and_no_effect(desk: Desk, case
     assert event.data["command"] == "door.unlock"
 
 
+def test_what_the_handler_refuses_is_on_the_record_too_without_a_word_about_people(
+    make_desk: Callable[..., Desk],
+) -> None:
+    shut = Reply("refused", "locked_down", "the door is locked down")
+    twin = Reply("refused", "duplicate", "looks like eileen", {"other": "eileen"})
+    desk = make_desk(handlers={"door.unlock": lambda *_: shut, "enrol.start": lambda *_: twin})
+    first = desk.ask(good())
+    order = good("enrol.start", {"person_id": "frank"}, key=ENROLLER, kid="enroller")
+    second = desk.ask(order, TOPICS.command("enrol.start"))
+    assert (first["reason"], second["reason"]) == ("locked_down", "duplicate")
+    assert second["text"] == "looks like eileen"
+    told = [event.data for event in desk.outbox.pending()]
+    assert told == [
+        {"command": "door.unlock", "id": first["id"], "key": "operator", "reason": "locked_down",
+         "text": "the door is locked down", "unrecorded": 0},
+        {"command": "enrol.start", "id": second["id"], "key": "enroller", "reason": "duplicate",
+         "text": "", "unrecorded": 0},
+    ]  # fmt: skip
+    assert desk.commands.counts["refused"] == 2
+
+
 def test_a_good_command_is_obeyed_once_and_answered_once(desk: Desk) -> None:
     reply = desk.ask(good(args={"duration_s": 2, "cause": "visitor"}), correlation=b"\x00\xff")
     assert reply == {
