@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 LARGEST_COMMAND = 98_304  # a photo of 45 kB, base64 in JSON and that base64 in a JWS, fits in
 CLOCK_SKEW_S = 5.0
 _DEEPEST = 16
+_READ_UNSIGNED = 2048  # of what is refused in any case
 _HEADER = frozenset({"alg", "kid", "typ"})
 _COMMAND_TYPES = (None, "JWT", "JOSE")
 _COMPACT = re.compile(r"([A-Za-z0-9_-]{2,512})\.([A-Za-z0-9_-]*)\.([A-Za-z0-9_-]*)")
@@ -47,6 +48,9 @@ class Refusal:
 
     reason: str
     text: str
+
+
+_TOO_DEEP = Refusal("too_deep", f"a command nests at most {_DEEPEST} deep")
 
 
 class Time(Protocol):
@@ -188,11 +192,15 @@ class Keyring:
         return claims
 
     def _unsigned(self, text: str) -> Envelope | Refusal:
+        refusal = Refusal("unsigned", "this terminal obeys signed commands only")
+        if not self._allow_unsigned and len(text) > _READ_UNSIGNED:
+            # whoever is not obeyed anyhow gets little of our time
+            return _TOO_DEEP if _deeper_than(text[:_READ_UNSIGNED], _DEEPEST) else refusal
         data = _read_json(text)
         if isinstance(data, Refusal):
             return data
         if not self._allow_unsigned:
-            return Refusal("unsigned", "this terminal obeys signed commands only")
+            return refusal
         return _envelope(data, Sender(None, ALL_ROLES))
 
     def _claims(self, text: str, typ: str | None) -> tuple[Any, Sender] | Refusal:
@@ -298,7 +306,7 @@ def describe(fault: ValidationError) -> str:
 
 def _read_json(text: str) -> Any | Refusal:
     if _deeper_than(text, _DEEPEST):
-        return Refusal("too_deep", f"a command nests at most {_DEEPEST} deep")
+        return _TOO_DEEP
     try:
         return json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -75,6 +75,7 @@ REFUSED: dict[str, tuple[str, Callable[[], str | bytes]]] = {
     "NaN": ("malformed", lambda: signed(b'{"iat":NaN}')),
     "a number of 10,000 digits": ("malformed", lambda: signed(b'{"iat":' + b"9" * 10_000 + b"}")),
     "unsigned": ("unsigned", lambda: json.dumps(claims())),
+    "unsigned, and so long that nobody reads it": ("unsigned", lambda: "[" + "{}," * 30_000),
     "alg none": ("wrong_algorithm", lambda: f"{part({'alg': 'none'})}.{part(claims())}."),
     "HS256 with the public key": ("wrong_algorithm", confused_hs256),
     "no alg": ("wrong_algorithm", lambda: f"{part({'kid': 'operator'})}.{part(claims())}.AAAA"),
