@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import inf, isfinite
 from typing import Literal
 
 Mode = Literal["normal", "locked_down", "secured", "open"]
@@ -66,6 +66,7 @@ class Order:
     Attributes:
         for_s: how long it was asked for.
         until_s: its end by the wall clock, Unix seconds.
+        sure: whether that clock was to be trusted when the order began.
         boot, over_s: its end by the counter of one start of the machine, which counts.
         command, key: the order's id, and who signed it.
     """
@@ -73,6 +74,7 @@ class Order:
     mode: Mode = "normal"
     for_s: float | None = None
     until_s: float | None = None
+    sure: bool = True
     boot: str = ""
     over_s: float | None = None
     command: str | None = None
@@ -82,6 +84,13 @@ class Order:
     @property
     def rule(self) -> Rule:
         return RULES[self.mode]
+
+    def looser_than(self, other: Order) -> bool:
+        """Whether more opens by this one: at once, or by an end that comes sooner or later."""
+        if self.mode != other.mode:
+            return self.rule.caution < other.rule.caution
+        ends, other_ends = (inf if o.over_s is None else o.over_s for o in (self, other))
+        return ends > other_ends if self.rule.held else ends < other_ends
 
     def is_over(self, now: Moment) -> bool:
         """Whether its time is up, within the start of the machine that it is counted by."""
@@ -104,27 +113,29 @@ def ordered(
     if for_s is None or mode == "normal":
         return Order(mode, command=command, key=key, cause=cause)
     until_s, over_s = now.unix_s + for_s, now.up_s + for_s
-    return Order(mode, for_s, until_s, now.boot, over_s, command, key, cause)
+    return Order(mode, for_s, until_s, now.trusted, now.boot, over_s, command, key, cause)
 
 
 def resumed(order: Order, now: Moment) -> Order:
     """What is left of an order when the daemon starts; `NORMAL` when nothing is.
 
     A door that is open without an end does not open again by itself, nor one whose end nobody
-    can tell: after a power cut with a clock that is not to be trusted. What keeps it shut goes on
-    in both cases, in the latter for its whole time again.
+    can tell: after a power cut with a clock that is not to be trusted, or was not when it was
+    ordered. What keeps it shut goes on in both cases, in the latter for its whole time again.
     """
     if order.for_s is None or order.until_s is None or order.over_s is None:
         return NORMAL if order.rule.held else order
     if order.boot and order.boot == now.boot:
         return NORMAL if order.is_over(now) else order
-    left_s = min(order.for_s, order.until_s - now.unix_s) if now.trusted else order.for_s
-    if left_s <= 0 or (order.rule.held and not now.trusted):
+    known = now.trusted and order.sure
+    left_s = min(order.for_s, order.until_s - now.unix_s) if known else order.for_s
+    if left_s <= 0 or (order.rule.held and not known):
         return NORMAL
     return Order(
         order.mode,
         order.for_s,
         now.unix_s + left_s,
+        now.trusted,
         now.boot,
         now.up_s + left_s,
         order.command,
@@ -156,7 +167,7 @@ def read_order(text: str) -> Order | None:
     numbers = (order.for_s, order.until_s, order.over_s)
     texts = (order.command, order.key, order.cause)
     good = all(n is None or (type(n) in (int, float) and isfinite(n)) for n in numbers)
-    if not good or not isinstance(order.boot, str):
+    if not good or not isinstance(order.boot, str) or not isinstance(order.sure, bool):
         return None
     if not all(isinstance(text, str | None) for text in texts):
         return None

@@ -119,10 +119,13 @@ class DoorMode:
         if order != NORMAL:
             log.warning("the door's mode is %s, as before the restart", order.mode)
         self._order = order
+        # told of an open door, too: who was killed on the way may not have come to tell
+        changed = order.mode != kept.mode or order.rule.held
+        if changed and not self._record(kept, "start") and order.rule.held and not self._may_forget:
+            log.error("the door does not open again: that cannot be recorded")
+            self._order = order = NORMAL
         if order != kept:  # of another start of the machine: from now on it is counted by this one
             self._keep(order)
-        if order.mode != kept.mode:
-            self._record(kept, "start")
         self._hold()
 
     def entrance(self, asking: Asking) -> Entrance:
@@ -181,8 +184,7 @@ class DoorMode:
                 key=context.key_id,
                 cause=args.cause,
             )
-            looser = order.rule.caution < before.rule.caution
-            if looser and not self._may_forget:
+            if order.looser_than(before) and not self._may_forget:
                 # what opens more is on the record, and in the note, before it is in force
                 if not self._keep(order):
                     return _NOT_RECORDED

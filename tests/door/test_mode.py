@@ -126,6 +126,18 @@ def test_a_clock_that_was_far_ahead_does_not_prolong_an_order() -> None:
     assert rest.is_over(replace(rebooted(10, trusted=True), up_s=20.0 + 60))
 
 
+def test_an_end_by_a_clock_that_nobody_trusted_is_none_after_a_power_cut() -> None:
+    ago = replace(NOW, unix_s=NOW.unix_s - 2 * 86_400, trusted=False)  # no network since Friday
+    left = resumed(order("locked_down", 86_400, ago), rebooted(60, trusted=True))
+    assert (left.mode, left.over_s) == ("locked_down", 20.0 + 86_400)
+    assert resumed(order("open", 86_400, ago), rebooted(60, trusted=True)) == NORMAL
+    ahead = replace(NOW, unix_s=NOW.unix_s + 86_400, trusted=False)
+    assert resumed(order("open", 600, ahead), rebooted(599, trusted=True)) == NORMAL
+    # from then on it is counted by the clock that is trusted
+    again = resumed(left, Moment(NOW.unix_s + 60 + 80_000, True, "third", 5.0))
+    assert again.over_s == pytest.approx(5.0 + 6_400)
+
+
 def test_nobody_knows_which_start_it_is_so_it_is_taken_for_another() -> None:
     nameless = replace(NOW, boot="", trusted=False)
     assert resumed(order("open", 60, nameless), nameless) == NORMAL
@@ -172,6 +184,7 @@ def changed(**changes: Any) -> str:
         changed(for_s=1e9),
         changed(for_s=-1),
         changed(boot=7),
+        changed(sure=1),
         changed(cause={}),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 from edged.decision.outcome import Kind, Outcome
 from edged.door.door import PulsedDoor
+from edged.door.mode import Moment, ordered, write_order
 from edged.door.simulated import SimulatedLine
 from edged.errors import DoorError, StorageError
 from edged.mqtt.catalogue import Context, SetMode
@@ -132,6 +133,7 @@ class Notes:
     def __init__(self) -> None:
         self.kept: dict[str, str] = {}
         self.full = False
+        self.told: list[dict[str, Any]] = []
 
     def note(self, name: str) -> str | None:
         return self.kept.get(name)
@@ -146,6 +148,7 @@ class Notes:
     def append(self, type: str, data: dict[str, Any]) -> object:  # noqa: A002
         if self.full:
             raise StorageError("no room")
+        self.told.append(data)
         return object()
 
 
@@ -214,6 +217,44 @@ def test_what_opens_more_is_in_force_only_when_it_is_recorded(
     assert bench.mode.order.mode == before
     assert not bench.door.relay
     assert notes.kept == kept
+
+
+@pytest.mark.parametrize(
+    ("before", "then"),
+    [
+        ({"mode": "locked_down"}, {"mode": "locked_down", "for_s": 1}),
+        ({"mode": "secured", "for_s": 600}, {"mode": "secured", "for_s": 60}),
+        ({"mode": "open", "for_s": 60}, {"mode": "open", "for_s": 600}),
+        ({"mode": "open", "for_s": 60}, {"mode": "open"}),
+    ],
+)
+def test_what_opens_sooner_or_longer_is_in_force_only_when_it_is_recorded(
+    notes: Notes, bench: Bench, before: dict[str, Any], then: dict[str, Any]
+) -> None:
+    assert bench.order(**before) == ("ok", "done")
+    order = bench.mode.order
+    notes.full = True
+    assert bench.order(**then) == ("failed", "not_recorded")
+    assert bench.mode.order == order
+    notes.full = False
+    assert bench.order(**then) == ("ok", "done")
+
+
+def test_no_restart_opens_a_door_without_a_record(notes: Notes) -> None:
+    now = Moment(1.8e9, False, "one", 99.0)
+    kept = write_order(
+        ordered("open", 60, now, command="12345678", key="site", cause=None)
+    )  # killed before it was told
+    notes.kept[NOTE] = kept
+    first = Bench(notes)
+    assert first.door.relay
+    assert [(told["mode"], told["by"]) for told in notes.told] == [("open", "start")]
+    first.door.close()
+    notes.full = True
+    second = Bench(notes)
+    assert not second.door.relay
+    assert second.mode.order.mode == "normal"
+    second.door.close()
 
 
 def test_where_the_installer_allows_it_a_door_opens_without_a_record(notes: Notes) -> None:
