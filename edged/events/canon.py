@@ -9,6 +9,8 @@ from typing import Any
 import rfc8785
 
 _LARGEST_WHOLE = 2**53 - 1
+# between these the standard library writes a fraction as RFC 8785 does
+_SMALLEST_PLAIN, _LARGEST_PLAIN = 1e-4, 1e16
 _SURE_DIGITS = 15
 
 
@@ -20,9 +22,27 @@ def dumps(value: Any) -> bytes:
             2^53 - 1, text that is no Unicode, or nested too deep.
     """
     try:
+        if _is_plain(value):  # what events are made of: the same bytes, in a tenth of the time
+            return _ENCODER.encode(value).encode()
         return rfc8785.dumps(value)
     except RecursionError as fault:
         raise ValueError("nested too deep") from fault
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether the standard library's sorted form is the canonical one."""
+    if isinstance(value, str | bool | None):
+        return True
+    if isinstance(value, int):
+        return -_LARGEST_WHOLE <= value <= _LARGEST_WHOLE
+    if isinstance(value, float):
+        return _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN and not value.is_integer()
+    if isinstance(value, dict):
+        return all(
+            isinstance(key, str) and key.isascii() and _is_plain(inner)
+            for key, inner in value.items()
+        )
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def loads(text: str | bytes) -> Any:
@@ -81,6 +101,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_ENCODER = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+)
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object,
     parse_int=_whole,

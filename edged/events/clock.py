@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import time
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.events.types import Clock
 
 _STA_UNSYNC = 0x0040
@@ -71,9 +74,18 @@ def has_rtc() -> bool:
 
 
 def _ask() -> _Timex | None:
-    timex = _Timex()  # modes 0: only ask
-    try:
-        state = ctypes.CDLL(None).adjtimex(ctypes.byref(timex))
-    except (OSError, AttributeError):  # no such call in this C library
+    adjtimex = _adjtimex()
+    if adjtimex is None:
         return None
-    return None if state in (-1, _TIME_ERROR) else timex
+    timex = _Timex()  # modes 0: only ask
+    return None if adjtimex(ctypes.byref(timex)) in (-1, _TIME_ERROR) else timex
+
+
+@cache
+def _adjtimex() -> Callable[[Any], int] | None:
+    """The call, looked up once; None where the C library has none."""
+    try:
+        found: Callable[[Any], int] = ctypes.CDLL(None).adjtimex
+    except (OSError, AttributeError):
+        return None
+    return found

@@ -3,12 +3,20 @@
 import ctypes
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edged.events import clock
+
+
+@pytest.fixture(autouse=True)
+def looked_up_anew() -> Iterator[None]:
+    clock._adjtimex.cache_clear()
+    yield
+    clock._adjtimex.cache_clear()
 
 
 class Libc:
@@ -49,6 +57,7 @@ def test_without_the_call_the_clock_is_not_trusted(monkeypatch: pytest.MonkeyPat
 def test_a_clock_that_is_set_is_untrusted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Libc(0, 0))
     assert clock.clock_state() == "synced"
+    clock._adjtimex.cache_clear()
     monkeypatch.setattr(ctypes, "CDLL", lambda name: Libc(5, 0x40))
     assert clock.clock_state() == "unsynced"
 
