@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edged.errors import DiskFull, StorageError
-from edged.events.trusted import MARK, JUMP_S, Mark, Sync, TrustedTime, read_mark, write_mark
+from edged.events.trusted import JUMP_S, MARK, Mark, Sync, TrustedTime, read_mark, write_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable
