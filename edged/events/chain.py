@@ -11,7 +11,7 @@ Nothing is read, asked or kept but the numbers and hashes of what was added: abo
 from __future__ import annotations
 
 from array import array
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,7 +56,7 @@ class Part:
     Attributes:
         first, last: the events at both ends.
         events: how many different ones are there; ``redacted`` of these without their content.
-        lost: from, to: what the terminal itself says that it lost.
+        lost: from, to: what the terminal itself says that it lost, and is not here.
         begins: whether the log's very first event is there.
         signed: how many have a good signature.
         checkpoint: the newest event that a checkpoint speaks for; None: there is none.
@@ -238,7 +238,7 @@ class Chain:
             sum(bool(log.flags[at] & _REDACTED) for at in chosen),
             sum(bool(log.flags[at] & _GOOD) for at in chosen),
             begins,
-            tuple(lost),
+            tuple(_absent(lost, [log.seqs[at] for at in chosen])),
             max((seq for seq, _, _ in log.checkpoints), default=None),
         )
 
@@ -342,6 +342,13 @@ def _merged(gaps: Iterable[Gap]) -> list[tuple[int, int]]:
         else:
             merged.append((first, last))
     return merged
+
+
+def _absent(lost: Iterable[tuple[int, int]], here: list[int]) -> Iterator[tuple[int, int]]:
+    """Of these ranges those of which something is missing: what gave way may yet be in the log."""
+    for first, last in lost:
+        if bisect_right(here, last) - bisect_left(here, first) <= last - first:
+            yield first, last
 
 
 def _outside(first: int, last: int, lost: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

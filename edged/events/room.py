@@ -1,8 +1,8 @@
 """What gives way when there is no room for another event.
 
-Always the oldest of the file, so that the rest stays one chain: delivered ones without a word,
-then those that wait, with an `events.gap` event that says so. Some at a time, so that no append
-takes long.
+Always the oldest of the file, so that the rest stays one chain: delivered ones without a word.
+Those that wait cease to, with an `events.gap` event that says so, and are like delivered ones then.
+Some at a time, so that no append takes long.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from edged.events import rows
+from edged.events import redaction, rows
 from edged.events.types import GAP, text_of
 
 if TYPE_CHECKING:
@@ -73,19 +73,24 @@ class Room:
             now_ms: since 1970; None: not known, and nothing goes by its age.
         """
         tight = self._tight(connection)
-        if tight is None and now_ms is not None:
+        if tight is not None:
+            if not self._ease(connection):
+                return self._lose(connection, tight, _MOST_LOST)
+        elif now_ms is not None:
             drop_delivered(connection, now_ms - self._bounds.days * _DAY_MS)
-        for _ in range(_MOST_TIMES):  # small ones may have to go for a large one
-            if tight is None or not drop_delivered(connection):
-                break
-            tight = self._tight(connection)
-        else:
-            tight = None  # some were found each time, and the next append goes on
-        if tight:
-            return self._lose(connection, tight, _MOST_LOST)
         if _waiting(connection) >= self._bounds.waiting:
             return self._over_capacity(connection)
         return None
+
+    def _ease(self, connection: Connection) -> bool:
+        """Delivered ones go, several times where small ones have to for a large one; False: it is
+        tight all the same."""
+        for _ in range(_MOST_TIMES):
+            if not drop_delivered(connection):
+                return False
+            if self._tight(connection) is None:
+                break
+        return True  # some were found each time, and the next append goes on
 
     def _over_capacity(self, connection: Connection) -> dict[str, Any] | None:
         number = min(max(_FEWEST, self._bounds.waiting // 100), _MOST_LOST)
@@ -94,11 +99,12 @@ class Room:
         ).rowcount
         if asked_again:
             _count(connection, -asked_again)
-            if asked_again >= _FEWEST:
-                return None
+            return None
         return self._lose(connection, "capacity", number)
 
     def _lose(self, connection: Connection, reason: Reason, number: int) -> dict[str, Any] | None:
+        """The oldest that wait do so no longer. They count as delivered from then on, and go with
+        those: now, where it is tight, else when they are due."""
         number = min(number, max(_FEWEST, _waiting(connection) // 4))
         found = _some(
             connection,
@@ -106,12 +112,18 @@ class Room:
             "ORDER BY w.seq LIMIT ?",
             (number,),
         )
-        if len(found) < _FEWEST:
+        if reason != "capacity":  # delivered ones that come between are to go first
+            found = [seq for at, seq in enumerate(found) if seq == found[0] + at]
+        if not found or (len(found) < _FEWEST and found[-1] == _newest(connection)):
             return None
         first, last = found[0], found[-1]
         gaps = _gaps(connection, last)
         last_hash = text_of(rows.hash_of(connection, last))
-        _drop(connection, last)
+        redaction.of_delivered(connection, [(seq,) for seq in found])
+        gone = connection.execute("DELETE FROM waiting WHERE seq <= ?", (last,)).rowcount
+        _count(connection, -gone)
+        if reason != "capacity":
+            self._ease(connection)
         return {
             "from_seq": min([first, *(gap["from_seq"] for gap in gaps)]),
             "to_seq": last,
@@ -149,6 +161,10 @@ class Room:
 
 def _waiting(connection: Connection) -> int:
     return int(connection.execute("SELECT waiting FROM log").fetchone()[0])
+
+
+def _newest(connection: Connection) -> int:
+    return int(connection.execute("SELECT seq FROM log").fetchone()[0])
 
 
 def _count(connection: Connection, more: int) -> None:
@@ -201,14 +217,11 @@ def _gaps(connection: Connection, up_to: int) -> list[dict[str, Any]]:
 
 
 def _drop(connection: Connection, up_to: int) -> None:
-    """The beginning of the log goes."""
+    """The beginning of the log goes, of which nothing waits."""
     bodies = connection.execute(
         "SELECT seq, time, data FROM events WHERE seq <= ? AND data IS NOT NULL", (up_to,)
     ).fetchall()
     rows.forget_mentions(connection, bodies)
-    gone = sum(
-        connection.execute(f"DELETE FROM {table} WHERE seq <= ?", (up_to,)).rowcount  # noqa: S608  # ours
-        for table in ("waiting", "again")
-    )
+    gone = connection.execute("DELETE FROM again WHERE seq <= ?", (up_to,)).rowcount
     connection.execute("DELETE FROM events WHERE seq <= ?", (up_to,))
     _count(connection, -gone)

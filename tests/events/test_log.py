@@ -151,6 +151,59 @@ def test_at_its_largest_what_waits_gives_way_with_a_gap(make: Callable[..., Outb
     assert whole(outbox)
 
 
+def test_what_gives_way_for_too_many_stays_in_the_log_and_can_be_asked_for(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make(10)
+    fill(outbox, 40)
+    kept = seqs(outbox)
+    assert kept == list(range(1, kept[-1] + 1))  # and no append had to take all of it away
+    waiting = [event.seq for event in outbox.pending()]
+    gap = next(event.data for event in outbox.events() if event.type == GAP)
+    assert (gap["from_seq"], gap["to_seq"], gap["count"]) == (1, 2, 2)
+    assert verify(outbox.events()).parts[0].lost == ()
+    outbox.acknowledge(waiting)
+    assert outbox.again(1, 2) == 2
+    assert whole(outbox)
+
+
+def test_what_gave_way_names_nobody_who_was_erased_meanwhile(make: Callable[..., Outbox]) -> None:
+    outbox = make(10)
+    fill(outbox, 6)
+    outbox.redact("E0")
+    fill(outbox, 40)
+    assert [event.redacted != "" for event in outbox.events(1, 6)] == [
+        n in (0, 5) for n in range(6)
+    ]
+    assert whole(outbox)
+
+
+def test_an_event_that_cannot_be_delivered_does_not_let_the_log_grow_for_ever(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make(largest_mb=4)
+    fill(outbox, 1)
+    for _ in range(300):
+        fill(outbox, 1, 40_000)
+        outbox.acknowledge([outbox.head.seq])
+    assert used(outbox) <= 4 << 20
+    lost = [event.data for event in outbox.pending(limit=1000)]
+    assert [(gap["from_seq"], gap["to_seq"], gap["count"]) for gap in lost] == [(1, 1, 1)]
+    assert len(seqs(outbox)) > 50  # of those that were delivered only the oldest went
+    assert whole(outbox)
+
+
+def test_one_that_was_asked_for_again_gives_way_before_one_that_was_never_delivered(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make(10)
+    fill(outbox, 10)
+    outbox.acknowledge([1])
+    outbox.again(1, 1)
+    fill(outbox, 1)
+    assert [event.seq for event in outbox.pending()] == list(range(2, 12))
+
+
 def test_on_a_disk_that_fills_up_the_log_does_not_grow(
     make: Callable[..., Outbox], monkeypatch: pytest.MonkeyPatch
 ) -> None:
