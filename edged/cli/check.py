@@ -18,6 +18,7 @@ from edged.mqtt.auth import Keyring
 from edged.mqtt.credentials import password, tls_context
 from edged.recording.file import RecordingFile
 from edged.service.begin import begin, desired_document, desired_lines
+from edged.service.desired import TooLax, fallen_back, too_lax
 from edged.service.engine import Engine
 from edged.service.movers import left_behind
 from edged.service.next_network import check_next
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
     from edged.bundle.manifest import Recogniser
     from edged.cli.output import Output
     from edged.config import schema
-    from edged.config.schema import Decision, Mqtt, Web
+    from edged.config.schema import Config, Decision, Mqtt, Web
     from edged.decision.policy import Policy
+    from edged.service.desired import Standing
     from edged.vault.keys import Secret
 
 
@@ -84,7 +86,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
             checks.of("web.installer.password_file", lambda: read_password(stored))
     if checks.problems or manifest is None:
         raise ConfigError(in_order(checks.problems))
-    begun = begin(load(args.config), tries=False)
+    begun = _begun(load(args.config), manifest)
     decision: Decision = begun.config.decision
     policy = make_policy(decision, manifest)
     output.result(
@@ -103,6 +105,13 @@ def run(args: argparse.Namespace, output: Output) -> int:
         ],
     )
     return 0
+
+
+def _begun(yaml: Config, manifest: Recogniser) -> Standing:
+    """What the terminal would begin with, for as few people as there can be."""
+    begun = begin(yaml, tries=False)
+    problem = too_lax(begun.config, yaml, manifest, people=0)
+    return begun if problem is None else fallen_back(begun, TooLax([problem]))
 
 
 def risk(decision: Decision, policy: Policy) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from edged.config.load import load
 from edged.errors import EdgedError
 from edged.service.begin import begin
 from edged.service.daemon import Daemon
-from edged.service.desired import fallen_back
+from edged.service.desired import TooLax, fallen_back
 from edged.service.restart import begin_anew
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         try:
             code = daemon.run()
         except EdgedError as fault:
-            if not begun.on_trial:
+            if not (begun.on_trial or isinstance(fault, TooLax)):
                 raise
             begun = fallen_back(begun, fault)
             continue

@@ -16,14 +16,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edged.config.schema import Config, Decision
+from edged.config.schema import Config, Decision, Gallery
 from edged.decision.policy import FPIR
 from edged.errors import ConfigError, EdgedError
 from edged.mqtt.auth import describe
+from edged.service.policy import make_policy
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from edged.decision.policy import Policy
     from edged.events.trusted import Notes
+    from edged.service.policy import Calibrated
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,14 @@ SETTABLE: dict[str, frozenset[str]] = {
 """Sections and their settings; beside them ``log_level``. The rest is the installer's."""
 
 _ROUNDING = 1 + 1e-6
+_GUARD = ("off", "margin", "second_factor")
+_EVIDENCE: dict[str, Callable[[Policy], float]] = {
+    "minimum_quality": lambda policy: policy.minimum_quality,
+    "evidence_frames": lambda policy: policy.evidence_frames,
+    "margin": lambda policy: policy.margin,
+    "lookalike_margin": lambda policy: policy.lookalike_margin,
+}
+"""What the share of strangers is calibrated with, and does not show itself."""
 
 
 class Desired(BaseModel):
@@ -160,18 +172,41 @@ def merged(yaml: Config, settings: dict[str, Any]) -> Config:
         raise ConfigError([describe(fault)]) from fault
 
 
-def laxer(policy: Policy, yaml: Policy, people: int) -> str | None:
+class TooLax(ConfigError):
+    """What is desired was in force, and would make the door laxer than may be by now: the YAML
+    became stricter, the bundle another one, the gallery larger."""
+
+
+def too_lax(config: Config, yaml: Config, manifest: Calibrated, people: int) -> str | None:
+    """What speaks against a configuration at this door; see `laxer`."""
+    wished, own = (make_policy(c.decision, manifest, c.gallery) for c in (config, yaml))
+    least = make_policy(Decision(profile="attendance"), manifest, Gallery())
+    return laxer(wished, own, least, people)
+
+
+def laxer(policy: Policy, yaml: Policy, least: Policy, people: int) -> str | None:
     """What speaks against a policy that lets in more strangers than the YAML's, and more than the
-    profile ``attendance``; None: nothing. The site may make a door stricter as it likes."""
+    profile ``attendance`` (`least`), or asks for less evidence than both; None: nothing. The site
+    may make a door stricter as it likes."""
     people = max(people, 100)
     allowed = max(FPIR["attendance"], yaml.implied_fpir(people))
     implied = policy.implied_fpir(people)
-    if implied <= allowed * _ROUNDING:
-        return None
-    return (
-        f"with {people} people {100 * implied:.3g} % of strangers would be let in; from afar at "
-        f"most {100 * allowed:.3g} % can be set"
-    )
+    if implied > allowed * _ROUNDING:
+        return (
+            f"with {people} people {100 * implied:.3g} % of strangers would be let in; from afar "
+            f"at most {100 * allowed:.3g} % can be set"
+        )
+    for name, asked in _EVIDENCE.items():
+        fewest = min(asked(yaml), asked(least))
+        if asked(policy) < fewest:
+            return f"{name}: too little would be asked; from afar at least {fewest:g} can be set"
+    if _guard(policy) < min(_guard(yaml), _guard(least)):
+        return "lookalikes: less would be asked of them than can be set from afar"
+    return None
+
+
+def _guard(policy: Policy) -> int:
+    return _GUARD.index(policy.lookalikes)
 
 
 def read_stored(notes: Notes) -> Stored | None:
@@ -234,8 +269,11 @@ def standing(yaml: Config, notes: Notes, *, tries: bool = True) -> Standing:
 def fallen_back(begun: Standing, fault: EdgedError) -> Standing:
     """After a daemon that could not begin with what is desired: the YAML alone. That this was the
     fault of the settings is believed, and noted, once the YAML alone has begun."""
-    assert begun.stored is not None  # noqa: S101  # it was on trial
+    assert begun.stored is not None  # noqa: S101  # it was in force
     log.error("the terminal cannot begin with the desired settings, so without: %s", fault)
+    if isinstance(fault, TooLax) and not begun.on_trial:  # they count again when that is mended
+        said = refused(begun.stored.revision, "too_lax", str(fault))
+        return _alone(begun.yaml, begun.stored, said, news=True)
     failed = begun.stored.model_copy(update={"stage": "failed", "text": str(fault)[:300]})
     return _alone(begun.yaml, failed, refused(failed.revision, "failed", failed.text), news=True)
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.outcome import Phase
-from edged.service.desired import laxer
+from edged.service.desired import TooLax, too_lax
 from edged.service.desired_orders import TYP, DesiredSettings
 from edged.service.model_orders import ModelOrders
-from edged.service.policy import make_policy
 from edged.service.restart import Restart
 from edged.service.snapshot import Snapshot
 from edged.service.upkeep import Upkeep
@@ -42,6 +41,7 @@ class Errands:
 
     Raises:
         KeyUnavailable: ``mqtt.snapshot_key`` is no X25519 public key.
+        TooLax: what is desired may not be in force any more.
     """
 
     def __init__(
@@ -60,6 +60,8 @@ class Errands:
         self._manifest = manifest
         self._people = people
         self._display: Display | None = None
+        if begun.config is not begun.yaml and (problem := self._too_lax(config)) is not None:
+            raise TooLax([problem])
         self.restart = Restart(outbox, journal, possible=restarts)
         self._snapshot = Snapshot(mqtt.snapshot_key if mqtt is not None else None, journal)
         self._models = ModelOrders(config, journal)
@@ -117,6 +119,4 @@ class Errands:
         return shown is not None and (shown.enrolling or shown.phase is not Phase.IDLE)
 
     def _too_lax(self, config: Config) -> str | None:
-        yaml = self._begun.yaml
-        wished, own = (make_policy(c.decision, self._manifest, c.gallery) for c in (config, yaml))
-        return laxer(wished, own, self._people())
+        return too_lax(config, self._begun.yaml, self._manifest, self._people())

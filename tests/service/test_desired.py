@@ -475,9 +475,42 @@ def policy(**changes: Any) -> Policy:
         (policy(fpir=0.06), policy(fpir=0.05), False),
         (policy(similarity=0.3), policy(), False),
         (policy(similarity=0.69), policy(), True),
+        (policy(minimum_quality=0.3), policy(minimum_quality=0.6), True),
+        (policy(minimum_quality=0.2), policy(minimum_quality=0.6), False),
+        (policy(minimum_quality=0.2), policy(minimum_quality=0.2), True),
+        (policy(evidence_frames=1), policy(), False),
+        (policy(evidence_frames=1), policy(evidence_frames=1), True),
+        (policy(margin=0.02), policy(margin=0.06), True),
+        (policy(margin=0.0), policy(margin=0.06), False),
+        (policy(lookalikes="off"), policy(lookalikes="second_factor"), False),
+        (policy(lookalikes="margin"), policy(lookalikes="second_factor"), True),
+        (policy(lookalikes="off"), policy(lookalikes="off"), True),
+        (policy(lookalike_margin=0.0), policy(lookalike_margin=0.2), False),
     ],
 )
 def test_from_afar_a_door_is_made_stricter_but_not_laxer(
     wished: Policy, own: Policy, fine: bool
 ) -> None:
-    assert (laxer(wished, own, 1000) is None) == fine
+    least = policy(fpir=FPIR["attendance"], minimum_quality=0.3, margin=0.02, lookalikes="margin")
+    assert (laxer(wished, own, least, 1000) is None) == fine
+
+
+def test_what_became_too_lax_since_does_not_count_until_that_is_mended(
+    open_door: Callable[..., Door],
+) -> None:
+    lax = {"fpir": 0.05, "cool_down_s": 60}
+    door = open_door(mqtt=allowed(), decision=lax)
+    desire(door.site, 3, {"decision": {"fpir": 0.04}})
+    wait(lambda: lives(door) == 2)
+    assert applied(door.site, 3, "applied")["in_force"] == 3
+    door.terminal.stop()
+    written(door.terminal.folder, door.site.port, mqtt=allowed(), decision={"fpir": 0.001})
+    door.terminal.start().ready()
+    told = applied(door.site, 3, "refused")
+    assert (told["reason"], told["in_force"]) == ("too_lax", 0)
+    wait(lambda: door.site.state["decision"]["fpir"] == 0.001)
+    assert door.site.event("settings.refused", revision=3)["data"]["reason"] == "too_lax"
+    door.terminal.stop()
+    written(door.terminal.folder, door.site.port, mqtt=allowed(), decision=lax)
+    door.terminal.start().ready()
+    assert applied(door.site, 3, "applied")["in_force"] == 3
