@@ -61,8 +61,10 @@ class Capture:
             with ExitStack() as failing:
                 file = failing.enter_context(self._path.open("ab", buffering=0))
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                file.truncate(self._read_all())
+                size = self._read_all()
+                file.truncate(size)
                 os.fsync(file.fileno())
+                self._write_note(size)  # the place in an older file means nothing in this one
                 failing.pop_all()
                 self._file = file
         except BlockingIOError as fault:
@@ -79,12 +81,18 @@ class Capture:
                 self._read(line)
             return whole
 
-    def close(self) -> None:
-        """Safe twice and after a failed `open`."""
+    def close(self, *, whole: bool = True) -> None:
+        """Safe twice and after a failed `open`.
+
+        Args:
+            whole: all that counts as taken is in the file. If not, the older note stays, and what
+                came after it is read from the file the next time.
+        """
         file, self._file = self._file, None
         if file is not None:
             try:
-                self._write_note(os.fstat(file.fileno()).st_size)
+                if whole:
+                    self._write_note(os.fstat(file.fileno()).st_size)
             finally:
                 file.close()
 

@@ -32,6 +32,7 @@ _AT_ONCE = 500
 _WAIT_S = 0.5
 _REPLY_S = 15.0
 _REFUSED_S = 600.0
+_LATER = frozenset({"too_often", "busy"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,8 @@ class Watch:
         self._orders: Orders | None = None
         self._asking: threading.Thread | None = None
         self._answers: queue.SimpleQueue[News] = queue.SimpleQueue()
-        self._not_before_s = 0.0
+        self._not_before_s: dict[str, float] = {}
+        self._settled = True  # nothing was judged that is not kept
 
     def __enter__(self) -> Self:
         self._closing.clear()
@@ -128,7 +130,7 @@ class Watch:
             self._asking.join()
             self._asking = None
         if self._capture is not None:
-            self._capture.close()
+            self._capture.close(whole=self._settled)
 
     def news(self, until_s: float | None = None) -> Iterator[News | None]:
         """What comes, until that moment of the monotonic clock; None now and then, in between.
@@ -138,9 +140,11 @@ class Watch:
         """
         while until_s is None or time.monotonic() < until_s:
             batch = self._batch(until_s)
+            self._settled = False  # a full disk or a signal may end us before it is kept
             found = [(heard, *self._judged(heard)) for heard in batch]
             if self._capture is not None:
                 self._capture.add((h.topic, h.payload) for h, keep, _ in found if keep)
+            self._settled = True
             for heard, _, _ in found:
                 self._client.acknowledge(heard)
             for _, _, told in found:
@@ -226,9 +230,14 @@ class Watch:
 
     def _heal(self) -> None:
         asking = self._asking is not None and self._asking.is_alive()
-        if self._orders is None or asking or time.monotonic() < self._not_before_s:
+        if self._orders is None or asking:
             return
-        hole = self._healing.due(self._stream.holes())
+        now_s = time.monotonic()
+        hole = self._healing.due(
+            hole
+            for hole in self._stream.holes()
+            if self._not_before_s.get(hole.terminal, now_s) <= now_s
+        )
         if hole is not None:
             self._asking = threading.Thread(
                 target=self._ask, args=(hole,), name="healing", daemon=True
@@ -246,9 +255,11 @@ class Watch:
             return  # offline; the hole is there the next time, too
         one = part.first == part.last
         which = f"event {part.first}" if one else f"events {part.first} to {part.last}"
+        if reply.get("reason") in _LATER:
+            return
         if reply.get("result") != "ok":
             why = f"{reply.get('reason')}: {reply.get('text')}"
-            self._not_before_s = time.monotonic() + _REFUSED_S
+            self._not_before_s[hole.terminal] = time.monotonic() + _REFUSED_S
             self._answers.put(
                 News(
                     hole.terminal, text=f"missing and not sent again: {which}: {why}", problem=True

@@ -361,6 +361,86 @@ def test_a_watch_that_is_killed_at_any_moment_loses_nothing(world: World) -> Non
         world.whole(terminal)
 
 
+def watching(world: World, *more: str) -> list[str]:
+    """The command line of a watch that keeps what it hears."""
+    argv = [sys.executable, "-m", "edged", "ctl", "watch", "-t", "door-1", *more]
+    return [*argv, "--save", str(world.save), "--site-config", str(world.office.config)]
+
+
+def test_what_the_disk_did_not_take_is_not_taken_for_known_the_next_time(world: World) -> None:
+    with world.terminal() as terminal:
+        with world.watch(save=world.save) as heard:
+            terminal.happen()
+            until(lambda: seqs(heard))
+        limit = f"--fsize={world.save.stat().st_size + 100}"
+        full = subprocess.Popen(
+            ["prlimit", limit, *watching(world)], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        terminal.outbox.append("access.granted", {"text": "x" * 200})
+        _, told = full.communicate(timeout=60)
+        assert full.returncode == 1
+        assert b"cannot be written" in told
+        with world.watch(save=world.save) as heard:
+            terminal.happen()
+            until(lambda: 3 in seqs(heard))
+        world.whole(terminal)
+
+
+def test_a_watch_that_is_killed_after_its_file_was_moved_away_takes_nothing_twice(
+    world: World,
+) -> None:
+    with world.terminal() as terminal:
+        with world.watch(save=world.save) as heard:
+            terminal.happen(3)
+            until(lambda: len(seqs(heard)) == 3)
+        world.save.rename(world.folder / "older.log")
+        process = subprocess.Popen(watching(world), stdout=subprocess.DEVNULL)
+        try:
+            terminal.happen(9)
+            until(lambda: len(world.kept()) == 9)
+        finally:
+            process.kill()
+            process.communicate()
+        assert terminal.outbox.again(1, 12) == 12
+        with world.watch(save=world.save) as heard:
+            terminal.happen()
+            until(lambda: 13 in seqs(heard) and terminal.outbox.depth == 0)
+        assert [event["seq"] for event in world.kept()] == list(range(4, 14))
+
+
+def test_a_terminal_that_refuses_does_not_keep_the_holes_of_others(
+    world: World, tmp_path: Path
+) -> None:
+    refusing = {
+        "commands": {
+            "keys": [{"id": "office", "public_key": world.public, "roles": ["operator"]}],
+            "rate_hz": 1000,
+        }
+    }
+    port = world.broker.port
+    settings = load_site(world.office.config)
+    signer = ("office", (world.office.folder / "office.key").read_bytes())
+    told: list[Any] = []
+    with (
+        Virtual(tmp_path / "a", port, world.public, "door-a", **refusing) as one,
+        Virtual(tmp_path / "b", port, world.public, "door-b") as other,
+    ):
+        one.happen(3)
+        other.happen(3)
+        with Watch(settings, [], keys={}, signer=signer, heal_after_s=0.2, from_seq=1) as watch:
+            one.happen()
+            other.happen()
+            for news in watch.news(time.monotonic() + 20):
+                if news is not None:
+                    told.append(news)
+                if {("door-b", n) for n in range(1, 5)} <= {
+                    (n.terminal, n.event["seq"]) for n in told if n.event is not None
+                } and any("not sent again" in n.text for n in told):
+                    break
+            else:
+                pytest.fail("the holes of the other terminal were not asked for")
+
+
 def test_the_command_prints_json_lines_and_ends_by_itself(world: World) -> None:
     with world.terminal() as terminal:
         world.pin(terminal)
