@@ -3,8 +3,9 @@
 Some brokers do not say how large a packet may be; they hang up, or acknowledge in a way that no
 client reads. So after a connection broke the backlog is sent one by one; when one that is alone
 ends one connection after the other, though each had worked before, it is left out for a while. If
-the next one arrives then, it was the event; else it was the broker, and the order is kept. Only a
-large event comes under suspicion: what every broker takes is never overtaken.
+another one arrives then, it was the event; if a small one ends the connection too, it was the
+broker, and the order is kept. Only a large event comes under suspicion: what every broker takes is
+never overtaken.
 """
 
 from __future__ import annotations
@@ -21,33 +22,37 @@ class Suspect:
     """What the link remembers of broken connections. For one thread."""
 
     def __init__(self) -> None:
-        self._seq: int | None = None
-        self._ends = 0
-        self._ended_s = 0.0
+        self._ends: dict[int, int] = {}  # seq: how many connections it ended alone
+        self._ended_s: dict[int, float] = {}  # and when the last one
         self._guilty: dict[int, float] = {}  # seq: when it was found out
 
     @property
     def careful(self) -> bool:
         """Whether the backlog is to be sent one by one, on a connection that works."""
-        return self._seq is not None
+        return bool(self._ends)
 
     def left_out(self) -> set[int]:
         """The events that are not to be sent now."""
         now_s = time.monotonic()
         self._guilty = {seq: at_s for seq, at_s in self._guilty.items() if now_s - at_s < _AGAIN_S}
-        found = set(self._guilty)
-        more = self._ends - _SURE
-        if self._seq is not None and more >= 0 and now_s - self._ended_s < _TRIAL_S * (1 + more):
-            found.add(self._seq)
-        return found
+        return set(self._guilty) | self._on_trial(now_s)
+
+    def _on_trial(self, now_s: float) -> set[int]:
+        return {
+            seq
+            for seq, ends in self._ends.items()
+            if ends >= _SURE and now_s - self._ended_s[seq] < _TRIAL_S * (1 + ends - _SURE)
+        }
 
     def passed(self, seq: int) -> None:
         """One of the backlog was acknowledged."""
-        if seq != self._seq:
-            if self._seq not in self.left_out():
-                return
-            self._guilty[self._seq] = time.monotonic()
-        self._seq, self._ends = None, 0
+        if seq in self._ends:
+            del self._ends[seq]
+            return
+        now_s = time.monotonic()
+        for found in self._on_trial(now_s):
+            self._guilty[found] = now_s
+            del self._ends[found]
 
     def ended(self, seq: int, size: int, *, alone: bool) -> None:
         """A connection broke, or was of no use, while this event waited for its acknowledgement.
@@ -56,7 +61,12 @@ class Suspect:
             size: of the event, bytes.
             alone: nothing else did, and other messages had been acknowledged.
         """
-        if seq != self._seq:
-            self._seq, self._ends = (seq if size >= _LARGE else None), 0
-        self._ends += alone
-        self._ended_s = time.monotonic()
+        now_s = time.monotonic()
+        if seq not in self._ends:
+            if size < _LARGE:  # then it was the broker
+                self._ends.clear()
+                return
+            # those on trial stay there: large ones may follow each other
+            self._ends = {one: self._ends[one] for one in self._on_trial(now_s)}
+        self._ends[seq] = self._ends.get(seq, 0) + alone
+        self._ended_s = {one: self._ended_s.get(one, now_s) for one in self._ends} | {seq: now_s}

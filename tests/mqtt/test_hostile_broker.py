@@ -362,6 +362,18 @@ def test_an_event_at_which_the_broker_hangs_up_does_not_keep_the_others_waiting(
         until(lambda: troubles[-1] is None)
 
 
+def test_two_such_events_in_a_row_do_not_keep_the_others_waiting(
+    make_link: Any, outbox: Outbox
+) -> None:
+    with FakeBroker(Manners(refuses=5000)) as broker:
+        events(outbox, 3)
+        outbox.append("access.granted", {"pad": "x" * 6000})
+        outbox.append("access.granted", {"pad": "x" * 7000})
+        events(outbox, 3)
+        make_link(broker.port, backlog_hz=10_000)
+        until(lambda: [event.seq for event in outbox.pending()] == [4, 5])
+
+
 def test_a_broker_that_hangs_up_at_every_event_gets_them_in_order_when_it_is_well_again(
     make_link: Any, outbox: Outbox
 ) -> None:

@@ -54,8 +54,19 @@ def test_who_ended_many_is_left_out_and_is_guilty_when_another_passes() -> None:
 def test_when_the_next_one_ends_the_connection_too_it_was_the_broker() -> None:
     suspect = Suspect()
     broken(suspect, 7, _SURE)
-    broken(suspect, 8, 1)
+    broken(suspect, 8, 1, size=_LARGE - 1)
     assert suspect.left_out() == set()
+    assert not suspect.careful
+
+
+def test_two_that_follow_each_other_do_not_keep_the_others_waiting_in_turn() -> None:
+    suspect = Suspect()
+    broken(suspect, 7, _SURE)
+    broken(suspect, 8, _SURE)
+    assert suspect.left_out() == {7, 8}
+    suspect.passed(9)
+    assert not suspect.careful
+    assert suspect.left_out() == {7, 8}
 
 
 def test_another_that_passes_before_it_is_left_out_proves_nothing() -> None:
