@@ -30,6 +30,10 @@ _QUEUED = 1000
 _LARGEST_PACKET = 2 * 1024 * 1024
 
 
+class Forbidden(BrokerError):
+    """The broker does not let us publish on one topic."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message from the broker.
@@ -179,7 +183,8 @@ class SiteClient:
         Nothing is sent later than now: while there is no connection it is refused.
 
         Raises:
-            BrokerError: there is no connection, no receipt, or the broker refuses it.
+            Forbidden: the broker's rules refuse it.
+            BrokerError: there is no connection, or no receipt.
         """
         client = self._alive()
         properties = self._properties(expires_s, correlation)
@@ -191,9 +196,7 @@ class SiteClient:
         sent.wait_for_publish(wait_s)
         refusal = self._refused.pop(sent.mid, None)
         if refusal is not None:
-            raise BrokerError(
-                f"broker {self.where} refuses {topic}: {refusal}; see its access rules"
-            )
+            raise Forbidden(f"broker {self.where} refuses {topic}: {refusal}; see its access rules")
         if not sent.is_published():
             raise BrokerError(f"broker {self.where} does not acknowledge what is sent")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ import jwt
 
 from edged.errors import BrokerError
 from edged.mqtt.sign import sign_command
+from edged.site.client import Forbidden
 from edged.site.settings import topics_at
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from edged.config.schema import Mqtt
     from edged.site.client import Heard, SiteClient
 
+_log = logging.getLogger(__name__)
 VALID_S = 30.0
 
 
@@ -89,15 +92,28 @@ class Orders:
             args: of a terminal's command.
 
         Raises:
-            BrokerError: the broker is gone, or refuses the command.
+            BrokerError: the broker is gone, or refuses the command for each of them; where it
+                does for some only, that is logged, and the others get theirs.
         """
         names = list(dict.fromkeys(terminals))
         self.listen(names)
         nonces: dict[str, str] = {}
+        refused = 0
         try:
-            for terminal in names:
-                nonces[terminal] = self._ask(terminal, name, dict(args(terminal)), valid_s)
-            return self._wait(nonces, timeout_s)
+            for number, terminal in enumerate(names):
+                try:
+                    nonces[terminal] = self._ask(terminal, name, dict(args(terminal)), valid_s)
+                except Forbidden as fault:
+                    refused += 1
+                    if refused == len(names):
+                        raise
+                    _log.error("%s: not sent: %s", terminal, fault)
+                except BrokerError as fault:
+                    if number == 0:
+                        raise
+                    sent = f"{name} went to {number - refused} of {len(names)} terminals"
+                    raise BrokerError(f"{fault}; {sent}, until {terminal}") from fault
+            return dict.fromkeys(names) | self._wait(nonces, timeout_s)
         finally:
             with self._news:
                 for nonce in nonces.values():
@@ -132,7 +148,7 @@ class Orders:
             reply = json.loads(heard.payload)
         except (ValueError, RecursionError):
             return
-        if not isinstance(reply, dict):
+        if not isinstance(reply, dict) or not isinstance(reply.get("data", {}), dict):
             return
         with self._news:
             nonce = reply.get("id")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import gc
 import json
 import queue
@@ -196,6 +197,65 @@ def test_orders_reach_their_terminal_and_their_reply_comes_back(
             orders.send("door-3", "diagnostics", {}, 0.3)
 
 
+@pytest.fixture
+def partly_deaf(tmp_path: Path) -> Iterator[Mosquitto]:
+    """A broker that lets nobody command door-2."""
+    if PROGRAM is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    rules = ["read edged/#", "write edged/hq/door-1/#", "write edged/hq/door-3/#"]
+    (tmp_path / "acl").write_text("".join(f"topic {rule}\n" for rule in rules))
+    made = Mosquitto(tmp_path, None, f"acl_file {tmp_path}/acl")
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
+
+
+def test_one_terminal_that_may_not_be_commanded_keeps_an_order_from_no_other(
+    tmp_path: Path, partly_deaf: Mosquitto, office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    office.set_up(partly_deaf.port, tls=False)
+    public = (office.folder / "office.key.pub").read_text()
+    private = (office.folder / "office.key").read_bytes()
+    settings = broker(partly_deaf.port)
+    with (
+        Virtual(tmp_path / "a", partly_deaf.port, public, "door-1"),
+        Virtual(tmp_path / "b", partly_deaf.port, public, "door-3"),
+        SiteClient(settings) as client,
+    ):
+        orders = Orders(client, settings, "hq", "office", private)
+        names = ["door-1", "door-2", "door-3"]
+        replies = orders.send_all(names, "diagnostics", lambda _: {}, 10)
+        assert list(replies) == names
+        assert replies["door-2"] is None
+        for name in ("door-1", "door-3"):
+            assert (replies[name] or {}).get("result") == "ok"
+        assert "door-2: not sent" in caplog.text
+        with pytest.raises(BrokerError, match="refuses edged/hq/door-2"):
+            orders.send_all(["door-2"], "diagnostics", lambda _: {}, 10)
+
+
+def test_how_far_an_order_came_is_told_when_the_broker_goes(
+    mosquitto: Mosquitto, office: Office
+) -> None:
+    office.set_up(mosquitto.port, tls=False)
+    private = (office.folder / "office.key").read_bytes()
+    settings = broker(mosquitto.port)
+    with SiteClient(settings) as client:
+        orders = Orders(client, settings, "hq", "office", private)
+
+        def arguments(terminal: str) -> dict[str, Any]:
+            if terminal == "door-3":
+                mosquitto.kill()
+                until(lambda: not client.connected)
+            return {}
+
+        names = ["door-1", "door-2", "door-3", "door-4"]
+        with pytest.raises(BrokerError, match="went to 2 of 4 terminals, until door-3"):
+            orders.send_all(names, "door.unlock", arguments, 10)
+
+
 def test_replies_of_others_and_garbage_are_no_replies(mosquitto: Mosquitto, office: Office) -> None:
     office.set_up(mosquitto.port, tls=False)
     private = (office.folder / "office.key").read_bytes()
@@ -205,7 +265,18 @@ def test_replies_of_others_and_garbage_are_no_replies(mosquitto: Mosquitto, offi
         orders.listen(["door-1"])
 
         def shout(message: Any) -> None:
-            for payload in (b"", b"\xff", b"[]", b"[" * 50_000, b'{"id": "other"}', b'{"id": []}'):
+            claims = message.payload.split(b".")[1]
+            nonce = json.loads(base64.urlsafe_b64decode(claims + b"=="))["jti"]
+            odd = json.dumps({"id": nonce, "result": "ok", "data": [1]}).encode()
+            for payload in (
+                odd,
+                b"",
+                b"\xff",
+                b"[]",
+                b"[" * 50_000,
+                b'{"id": "other"}',
+                b'{"id": []}',
+            ):
                 other.publish("edged/hq/door-1/cmd/diagnostics/result", payload, wait_s=0)
 
         other.hear(["edged/hq/door-1/cmd/+"], shout)
