@@ -22,6 +22,7 @@ from edged.mqtt.checkpoints import Checkpoints
 from edged.mqtt.commands import Incoming
 from edged.mqtt.connection import Connection, Unreachable
 from edged.mqtt.credentials import password, tls_context
+from edged.mqtt.flood import Flood
 from edged.mqtt.message import Message, as_json
 from edged.mqtt.sender import Sender
 from edged.mqtt.suspect import Suspect
@@ -116,8 +117,9 @@ class Link:
         self._trouble: str | None = None
         self._state: dict[str, Any] | None = None
         self._complaints = Bucket(0.1, 3)
-        self._hears = False
+        self._hears = self._hears_desired = False
         self._deaf_until_s = float("-inf")
+        self._desired_flood = Flood()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._status = LinkStatus(connected=False, problem=None)
@@ -252,10 +254,8 @@ class Link:
         """Listen. From here on the feed may hear and ask: it is told before a retained head
         arrives."""
         self._sender = sender
-        self._hears = False
+        self._hears = self._hears_desired = False
         self._listen(connection)
-        if self._on_desired is not None:
-            connection.subscribe(self._topics.desired)
         if self._feed is not None:
             self._feed.connected()
             for kind in SYNC_IN:
@@ -265,13 +265,20 @@ class Link:
         return Checkpoints(lambda: self._outbox.head, self._signer, self._stamp)
 
     def _listen(self, connection: Connection) -> None:
-        """To commands, unless somebody wanted us deaf for a while."""
+        """To commands, unless somebody wanted us deaf for a while, and to what is desired, unless
+        there is a flood of it; what is retained comes again afterwards."""
         hears = time.monotonic() >= self._deaf_until_s
         if hears and not self._hears:
             connection.subscribe(self._topics.commands)
         elif self._hears and not hears:
             connection.unsubscribe(self._topics.commands)
         self._hears = hears
+        hears = self._on_desired is not None and self._desired_flood.over
+        if hears and not self._hears_desired:
+            connection.subscribe(self._topics.desired)
+        elif self._hears_desired and not hears:
+            connection.unsubscribe(self._topics.desired)
+        self._hears_desired = hears
 
     def _facts_out(
         self, sender: Sender, checkpoints: Checkpoints | None, *, last: bool = False
@@ -317,7 +324,7 @@ class Link:
             if self._feed is not None:
                 self._feed.heard(parsed.name, payload)
         elif parsed is not None and parsed.kind == "desired":
-            if self._on_desired is not None and payload:
+            if self._on_desired is not None and payload and not self._floods(len(payload)):
                 self._on_desired(payload)
         else:
             properties = message.properties
@@ -331,6 +338,16 @@ class Link:
                     getattr(properties, "CorrelationData", None),
                 )
             )
+
+    def _floods(self, size: int) -> bool:
+        """Whether a message on ``desired`` is one of far too many; on paho's thread."""
+        if not self._desired_flood.over:
+            return True
+        pause_s = self._desired_flood.arrived(size)
+        if pause_s:
+            _log.warning("too many messages on desired: nobody listens for %g s", pause_s)
+            self._outbox.wake()
+        return pause_s > 0
 
     def _answer(self, to: str, reply: Mapping[str, Any], correlation: bytes | None) -> None:
         """From any thread: the reply, or what of it the broker takes."""

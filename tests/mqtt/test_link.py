@@ -580,6 +580,21 @@ def test_desired_settings_are_handed_on_retained_or_not_and_nothing_else_is(
     assert commands == []
 
 
+def test_a_flood_of_desired_settings_is_not_listened_to_and_the_retained_ones_come_again(
+    mosquitto: Mosquitto, site: Site, make_link: Any
+) -> None:
+    heard: list[bytes] = []
+    link = make_link(mosquitto.port, parts={"on_desired": heard.append})
+    connected(link)
+    site.client.publish(TOPICS.desired, b"the last word", qos=1, retain=True)
+    until(lambda: heard)
+    for _ in range(5000):
+        site.client.publish(TOPICS.desired, b"flood", qos=0)
+    until(lambda: heard[-1:] == [b"the last word"] and len(heard) > 1)
+    assert len(heard) < 1000
+    assert link.status().connected
+
+
 def test_who_wants_no_desired_settings_does_not_listen_to_them(
     mosquitto: Mosquitto, site: Site, make_link: Any
 ) -> None:
