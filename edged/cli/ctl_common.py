@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     Replies = Mapping[str, "dict[str, Any] | None"]
 
 OK, FAILED = 0, 1
-_QUIET_S, _DISCOVERY_S = 0.7, 5.0
+_QUIET_S, _DISCOVERY_S, _LONGEST_S = 0.7, 5.0, 10.0
 _OPTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("--host", "broker.host", "HOST", "the broker"),
     ("--port", "broker.port", "PORT", ""),
@@ -155,7 +156,7 @@ class Desk:
         if getattr(args, "all", False):
             if named:
                 raise BadUsage("give either --terminal or --all")
-            named = sorted({*self.known.all(), *self.heard_of()})
+            named = sorted({*self.known.all(), *filter(_is_name, self.heard_of())})
             if not named:
                 raise BadUsage(
                     f"no terminal of {self.settings.site} is known or tells of itself; "
@@ -164,8 +165,8 @@ class Desk:
         if not named:
             raise BadUsage("which terminal? Give --terminal NAME, or --all where there are several")
         for name in named:
-            if "/" in name or "+" in name or "#" in name or not name:
-                raise BadUsage(f"{name!r} is no terminal's name: it stands without its site")
+            if not _is_name(name):
+                raise BadUsage(f"{name[:80]!r} is no terminal's name: it stands without its site")
         return named
 
     def heard_of(self) -> dict[str, dict[str, Any]]:
@@ -185,10 +186,12 @@ class Desk:
         names = terminals or ["+"]
         self.client.hear([f"{self.settings.root}/{name}/{kind}" for name in names], inbox.put)
         found: dict[str, Any] = {}
-        wait_s = _DISCOVERY_S if terminals else _QUIET_S
+        quiet_s = _DISCOVERY_S if terminals else _QUIET_S
+        # a site that never stops telling of itself keeps nobody waiting for one that says nothing
+        until_s = time.monotonic() + _LONGEST_S
         while not terminals or not found.keys() >= set(terminals):
             try:
-                heard = inbox.get(timeout=wait_s)
+                heard = inbox.get(timeout=max(0.0, min(quiet_s, until_s - time.monotonic())))
             except queue.Empty:
                 break
             name = heard.topic.removeprefix(f"{self.settings.root}/").split("/")[0]
@@ -261,6 +264,18 @@ def _lines(terminal: str, reply: dict[str, Any] | None) -> list[str]:
     return lines
 
 
+def _is_name(text: str) -> bool:
+    from pydantic import TypeAdapter, ValidationError
+
+    from edged.config.schema import Name
+
+    try:
+        TypeAdapter(Name).validate_python(text)
+    except ValidationError:
+        return False
+    return True
+
+
 def read_json(payload: bytes) -> dict[str, Any] | None:
     """A message's object; None for anything else."""
     try:
@@ -274,8 +289,12 @@ def _guarded(run: Run) -> Run:
     """A broker that cannot be reached is no slip of whoever called: exit code 1."""
 
     def guarded(args: argparse.Namespace, output: Output) -> int:
+        from edged.site.client import Unusable
+
         try:
             return run(args, output)
+        except Unusable as fault:
+            raise ConfigError([str(fault)]) from fault
         except BrokerError as fault:
             output.fault(str(fault), "broker")
             return FAILED

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.cli.ctl_common import add_site, desk_of, order, tell
-from edged.cli.output import BadUsage, add_json, positive
+from edged.cli.output import BadUsage, add_json, positive, seconds
 from edged.errors import ProvisionError
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _add_keys(command: argparse.ArgumentParser) -> None:
         "--new-key", type=Path, required=True, metavar="FILE", help="the new private key"
     )
     action.add_argument(
-        "--overlap", type=float, metavar="SECONDS", help="how long the old one stays good"
+        "--overlap", type=seconds, metavar="SECONDS", help="how long the old one stays good"
     )
     add_site(action, rotate)
     action = ways.add_parser("revoke", help="a key counts no more, at once")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.cli.ctl_common import FAILED, add_site, desk_of, order, tell
-from edged.cli.output import BadUsage, positive
+from edged.cli.output import BadUsage, positive, seconds
 from edged.errors import ConfigError, EdgedError
 from edged.vault.files import placed
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 def add(actions: argparse._SubParsersAction[Any]) -> None:
     """The actions and their arguments."""
     action = actions.add_parser("unlock", help="open a door for a moment")
-    action.add_argument("--for", dest="for_s", type=float, metavar="SECONDS")
+    action.add_argument("--for", dest="for_s", type=seconds, metavar="SECONDS")
     action.add_argument("--cause", metavar="TEXT", help="goes into the event")
     add_site(action, unlock)
     action = actions.add_parser("mode", help="lock a door down, hold it open, or end that")
     action.add_argument("mode", choices=("normal", "locked_down", "open", "secured"))
-    action.add_argument("--for", dest="for_s", type=float, metavar="SECONDS")
+    action.add_argument("--for", dest="for_s", type=seconds, metavar="SECONDS")
     action.add_argument("--cause", metavar="TEXT", help="goes into the event")
     add_site(action, mode)
     action = actions.add_parser("diagnostics", help="how a terminal is, in detail")

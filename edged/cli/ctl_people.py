@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.cli import ctl_sync
 from edged.cli.ctl_common import add_site, order
-from edged.cli.output import BadUsage, person_id, positive
+from edged.cli.output import BadUsage, person_id, positive, seconds
 from edged.cli.profile import add_profile, given_profile
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     action = ways.add_parser("start", help="whoever stands before the terminal next")
     action.add_argument("person_id", type=person_id)
     action.add_argument("--views", type=positive, metavar="N")
-    action.add_argument("--within", type=float, metavar="SECONDS", help="for the person to come")
+    action.add_argument("--within", type=seconds, metavar="SECONDS", help="for the person to come")
     _described(action)
     add_site(action, start, many=False)
     action = ways.add_parser("photo", help="from a photo; a large one is made smaller first")

@@ -255,7 +255,14 @@ def _file(path: Path) -> str:
 def _text(name: str) -> str:
     from edged.site.papers import read_paper
 
-    return sys.stdin.read(256 * 1024) if name == "-" else read_paper(Path(name))
+    if name != "-":
+        return read_paper(Path(name))
+    if sys.stdin is None:
+        raise BadUsage("REQUEST is -, and there is nothing to read: stdin is closed")
+    try:
+        return sys.stdin.read(256 * 1024)
+    except UnicodeDecodeError as fault:
+        raise ProvisionError("stdin: not UTF-8 text") from fault
 
 
 def _moment(when: datetime) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.cli.ctl_common import FAILED, OK, add_site, desk_of, read_json, signing_key
-from edged.cli.output import BadUsage, positive
+from edged.cli.output import BadUsage, positive, seconds
 from edged.config.load import NOT_A_VALUE, read_text
 from edged.errors import ConfigError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from edged.site.client import Heard
 
 _DESIRED = "edged-desired"
+_SAID = ("revision", "in_force")
 
 
 def add(actions: argparse._SubParsersAction[Any]) -> None:
@@ -36,7 +37,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     )
     action.add_argument(
         "--wait",
-        type=float,
+        type=seconds,
         default=180.0,
         metavar="SECONDS",
         help="for the terminal to say that they are in force (default 180; 0: do not)",
@@ -86,11 +87,7 @@ def desired(args: argparse.Namespace, output: Output) -> int:
         for name in terminals:
             if args.revision is None and name not in before:
                 raise BadUsage(f"{name} says nothing of itself; give --revision")
-            applied = (before.get(name) or {}).get("applied") or {}
-            revisions[name] = (
-                args.revision
-                or max(int(applied.get("revision") or 0), int(applied.get("in_force") or 0)) + 1
-            )
+            revisions[name] = args.revision or _last(before.get(name)) + 1
             _publish(desk, name, revisions[name], settings, (kid, pem))
         answers = _applied(desk, inbox, revisions, args.wait)
     good = all(one is not None and one.get("result") == "applied" for one in answers.values())
@@ -99,6 +96,13 @@ def desired(args: argparse.Namespace, output: Output) -> int:
         [_told(name, revisions[name], answers.get(name), args.wait) for name in terminals],
     )
     return OK if good or not args.wait else FAILED
+
+
+def _last(state: dict[str, Any] | None) -> int:
+    """The last revision that a terminal says it had; 0 where that is none."""
+    applied = (state or {}).get("applied")
+    said = [applied.get(name) for name in _SAID] if isinstance(applied, dict) else []
+    return max((number for number in said if isinstance(number, int)), default=0)
 
 
 def _publish(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.cli.ctl_common import FAILED, OK, add_site, settings_of, signing_key
-from edged.cli.output import BadUsage, Output, positive
+from edged.cli.output import BadUsage, Output, positive, seconds
 from edged.errors import ProvisionError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         "--type", action="append", metavar="TYPE", help="only these, such as 'access.*'"
     )
     action.add_argument("--count", type=positive, metavar="N", help="end after so many")
-    action.add_argument("--for", dest="for_s", type=float, metavar="SECONDS", help="end then")
+    action.add_argument("--for", dest="for_s", type=seconds, metavar="SECONDS", help="end then")
     action.add_argument(
         "--save",
         type=Path,
@@ -49,7 +49,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
         help="with --heal: also what happened before, from this event on (1: all there is)",
     )
     action.add_argument(
-        "--heal-after", type=float, default=10.0, metavar="SECONDS", help="default 10"
+        "--heal-after", type=seconds, default=10.0, metavar="SECONDS", help="default 10"
     )
     action.add_argument(
         "--verify-key",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 _MOST_DIGITS = 10
+_YEAR_S = 366 * 86_400.0
 
 
 class BadUsage(EdgedError):
@@ -121,6 +122,17 @@ def person_id(text: str) -> str:
     except GalleryError as fault:
         raise argparse.ArgumentTypeError(str(fault)) from fault
     return text
+
+
+def seconds(text: str) -> float:
+    """So many seconds as an argument: a plain number from 0, of at most a year."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= _YEAR_S:  # nan is none of these either
+        raise argparse.ArgumentTypeError("expected seconds, a number from 0")
+    return value
 
 
 def positive(text: str) -> int:

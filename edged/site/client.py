@@ -34,6 +34,10 @@ class Forbidden(BrokerError):
     """The broker does not let us publish on one topic."""
 
 
+class Unusable(BrokerError):
+    """A password or certificate of ours cannot be used; nothing was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """A message from the broker.
@@ -106,8 +110,8 @@ class SiteClient:
         """Connect, and stay connected from then on.
 
         Raises:
-            BrokerError: the broker cannot be reached or says no, or password or certificates are
-                unusable.
+            Unusable: password or certificates are.
+            BrokerError: the broker cannot be reached or says no.
         """
         self._closing = False
         self._answered.clear()
@@ -232,7 +236,7 @@ class SiteClient:
             if broker.tls is not None:
                 client.tls_set_context(tls_context(broker.tls))
         except BrokerError as fault:  # the same settings have another name here
-            raise BrokerError(str(fault).replace("mqtt.", "broker.")) from fault
+            raise Unusable(str(fault).replace("mqtt.", "broker.")) from fault
         client.max_queued_messages_set(_QUEUED)
         client.reconnect_delay_set(1, max(1, int(broker.reconnect_max_s)))
         client.on_socket_open = at_once

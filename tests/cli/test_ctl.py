@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tarfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,11 @@ import numpy as np
 import pytest
 import yaml
 
+from edged.cli.ctl_common import Desk
 from edged.demo import scenes
 from edged.events.chain import Chain
+from edged.site.client import SiteClient
+from edged.site.settings import load_site
 from tests.mosquitto import PROGRAM, Mosquitto
 from tests.service.kit import running, wait
 from tests.site.kit import PORTRAIT, ROLES, Edged, Office
@@ -407,6 +412,19 @@ def test_a_key_that_others_can_read_signs_nothing(ctl: Ctl, edged: Edged, tmp_pa
         ["unlock"],
         ["unlock", "-t", "hq/door-1"],
         ["unlock", "-t", "+"],
+        ["unlock", "-t", "a b"],
+        ["unlock", "-t", "x" * 70_000],
+        ["unlock", "-t", "\udcff"],
+        ["unlock", "-t", "door-1", "--for", "nan"],
+        ["unlock", "-t", "door-1", "--for", "inf"],
+        ["unlock", "-t", "door-1", "--for=-3"],
+        ["mode", "open", "-t", "door-1", "--for", "1e400"],
+        ["watch", "-t", "door-1", "--for", "nan"],
+        ["watch", "-t", "door-1", "--heal-after", "nan"],
+        ["desired", "nothing.yaml", "-t", "door-1", "--wait", "1e300"],
+        ["state", "--all", "--ca", "nothing.pem"],
+        ["state", "--all", "--ca", __file__],
+        ["state", "--all", "--password-file", "nothing"],
         ["unlock", "-t", "door-1", "--all"],
         ["mode", "ajar", "-t", "door-1"],
         ["replay", "-t", "door-1"],
@@ -415,3 +433,55 @@ def test_a_key_that_others_can_read_signs_nothing(ctl: Ctl, edged: Edged, tmp_pa
 )
 def test_what_cannot_be_meant_is_bad_usage(ctl: Ctl, argv: list[str]) -> None:
     assert ctl(*argv).code == 2
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", None], ids=["no text", "closed"])
+def test_a_request_from_stdin_that_is_none_is_said(
+    tmp_path: Path, edged: Edged, monkeypatch: pytest.MonkeyPatch, content: bytes | None
+) -> None:
+    stdin = None if content is None else io.TextIOWrapper(io.BytesIO(content), encoding="utf-8")
+    monkeypatch.setattr("sys.stdin", stdin)
+    ran = edged(
+        "ctl", "provision", "-", "-o", tmp_path / "permit", "--site-config", settings(tmp_path)
+    )
+    assert ran.code in {1, 2}
+    assert "stdin" in ran.err
+
+
+def test_a_site_that_never_stops_talking_keeps_nobody_waiting_for_one_that_is_silent(
+    ctl: Ctl,
+) -> None:
+    broker = load_site(ctl.world.office / "ctl.yaml").broker
+    with SiteClient(broker) as other:
+        end = threading.Event()
+
+        def talk() -> None:
+            while not end.wait(0.2):
+                other.publish("edged/hq/talker/status", b"{}")
+
+        talking = threading.Thread(target=talk)
+        talking.start()
+        try:
+            with SiteClient(broker) as client:
+                found = Desk(load_site(ctl.world.office / "ctl.yaml"), client).retained(
+                    "status", ["talker", "silent"]
+                )
+        finally:
+            end.set()
+            talking.join()
+    assert list(found) == ["talker"]
+
+
+def test_garbage_in_a_state_does_not_stop_what_is_desired(ctl: Ctl, tmp_path: Path) -> None:
+    """Nobody answers; the revision begins anew."""
+    broker = load_site(ctl.world.office / "ctl.yaml").broker
+    (tmp_path / "desired.yaml").write_text("door: {pulse_s: 5}")
+    with SiteClient(broker) as other:
+        for garbage in ("[]", '["x"]', '{"revision": "x"}', '{"revision": [], "in_force": 6}'):
+            text = f'{{"applied": {garbage}}}'
+            other.publish("edged/hq/ghost/state", text, retain=True)
+            ran = ctl("desired", tmp_path / "desired.yaml", "-t", "ghost", "--wait", 0, "--json")
+            assert ran.code == 0, ran.err
+            assert ran.json["revisions"]["ghost"] in {1, 7}
+        for kind in ("state", "desired"):
+            other.publish(f"edged/hq/ghost/{kind}", b"", retain=True)
