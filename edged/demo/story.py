@@ -19,10 +19,13 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from edged.config.schema import Key
 from edged.demo import scenes
 from edged.errors import EdgedError
+from edged.events.chain import verify
 from edged.site.controller import Controller
-from edged.vault.keys import create_key_file
+from edged.vault.identity import Identity
+from edged.vault.keys import create_key_file, load_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,11 +238,15 @@ class Story:
         numbers = [event["seq"] for event in self._events]
         if numbers != sorted(set(numbers)):
             raise StoryBroken(f"events out of order: {numbers}")
+        key = Identity(load_key(Key(file=self._site.folder / "secret.key"))).signing_public
+        if not verify(self._events, [key]).whole:
+            raise StoryBroken("the events are not the terminal's, unaltered and without a hole")
         took = time.monotonic() - self._started
         self._tell(
             f"The relay pulsed once and is at rest; {len(numbers)} events came over MQTT "
             f"({self._site.broker.name}), in order."
         )
+        self._tell("Each is signed by the terminal and chained to the one before: none is missing.")
         return {
             "ok": True,
             "seconds": round(took, 1),

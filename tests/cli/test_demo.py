@@ -32,6 +32,7 @@ def test_the_story_comes_true_with_mosquitto(edged, tmp_path):
     ran = edged("demo", "--json", "--keep", tmp_path / "demo")
     check_story(ran, "mosquitto")
     assert "The relay pulsed once" in ran.err
+    assert "none is missing" in ran.err
     key = (tmp_path / "demo" / "secret.key").read_text().strip()
     log = (tmp_path / "demo" / "edged.log").read_text()
     assert key not in log + ran.err + ran.out
