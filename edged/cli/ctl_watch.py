@@ -142,7 +142,7 @@ def _keys(
     from edged.site.known import Known
 
     known = Known(settings.terminals, settings.site).all()
-    keys = {name: (one.signing,) for name, one in known.items()}
+    keys: dict[str, tuple[str, ...]] = {name: (one.signing,) for name, one in known.items()}
     given = tuple(_pem(path) for path in files)
     if given and not terminals:
         raise BadUsage("--verify-key is of one terminal: name it with --terminal")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from datetime import UTC, datetime
@@ -59,6 +60,7 @@ def request(args: argparse.Namespace, output: Output) -> int:
     config = load(args.config)
     made: list[str] = []
     if config.key.file is not None and not config.key.file.exists():
+        _check_owner(config.key.file.parent)
         create_key_file(config.key.file)
         made.append(str(config.key.file))
     document, tls_made = _document(config, tls=args.tls or _has_tls(config))
@@ -97,11 +99,12 @@ def apply(args: argparse.Namespace, output: Output) -> int:
     asked = read_request(json.dumps(document))
     permit = accept.checked(text, args.fingerprint, asked, datetime.now(UTC))
     settings = accept.settings_of(permit, files)
+    fits = config.mqtt is not None and _same(config, settings)
+    texts = accept.with_settings(args.config, settings) if args.write and not fits else None
     written = [str(path) for path in accept.write_certificates(permit, files)]
     lines = [f"wrote {path}" for path in written]
-    fits = config.mqtt is not None and _same(config, settings)
-    if args.write and not fits:
-        backup = accept.write_settings(args.config, settings)
+    if texts is not None:
+        backup = accept.write_settings(args.config, *texts)
         lines.append(f"wrote mqtt into {args.config}; as it was: {backup}")
         written.append(str(args.config))
     elif fits:
@@ -137,6 +140,15 @@ def _document(config: Config, *, tls: bool, make: bool = True) -> tuple[dict[str
             made.append(str(files.key))
     client_id = (config.mqtt.client_id if config.mqtt else None) or _default_id(config)
     return make_request(identity, config.site, config.terminal, client_id, key), made
+
+
+def _check_owner(folder: Path) -> None:
+    """What root makes of the terminal's own key nobody else could read."""
+    if os.geteuid() == 0 and folder.is_dir() and (owner := folder.stat().st_uid) != 0:
+        raise ProvisionError(
+            f"{folder} belongs to another user (uid {owner}), who could not read the key that root "
+            "makes there: run this as that user (edged-as-service)"
+        )
 
 
 def _default_id(config: Config) -> str:

@@ -207,34 +207,49 @@ def as_yaml(settings: dict[str, Any]) -> str:
     return yaml.dump({"mqtt": settings}, Dumper=Dumper, sort_keys=False, allow_unicode=True)
 
 
-def write_settings(path: Path, settings: dict[str, Any]) -> Path:
-    """Put the part ``mqtt`` at the end of a configuration that has none; all else stays as it is.
-
-    Returns:
-        The copy of the file as it was.
+def with_settings(path: Path, settings: dict[str, Any]) -> tuple[bytes, bytes]:
+    """A configuration that has no part ``mqtt``, as it is, and with that part at its end.
 
     Raises:
-        ProvisionError: the file has that part, or cannot be written, or would mean something else
-            afterwards.
+        ProvisionError: the file has that part, or its folder cannot be written, or it would mean
+            something else afterwards.
     """
     path = path.resolve()
-    old = read_text(path)
+    read_text(path)
+    content = path.read_bytes()
+    old = content.decode("utf-8")
     before = parse(old, str(path), path.parent)
     if before.mqtt is not None or _OWN_PART.search(old):
         raise ProvisionError(f"{path} has a part mqtt already; change it by hand")
-    new = f"{old.rstrip()}\n\n{as_yaml(settings)}"
+    if not os.access(path.parent, os.W_OK):
+        raise ProvisionError(f"{path.parent} cannot be written; nothing was changed")
+    more = ("\n" if old.endswith("\n") else "\n\n") + as_yaml(settings)
+    new = old + (more.replace("\n", "\r\n") if "\r\n" in old else more)
     try:
         after = parse(new, str(path), path.parent)
     except ConfigError as fault:
         raise ProvisionError(f"{path} cannot be added to; paste it by hand: {fault}") from fault
     if after.mqtt is None or after.model_copy(update={"mqtt": None}) != before:
         raise ProvisionError(f"{path} cannot be added to; paste it by hand")
+    return content, new.encode("utf-8")
+
+
+def write_settings(path: Path, old: bytes, new: bytes) -> Path:
+    """Write what `with_settings` made.
+
+    Returns:
+        The copy of the file as it was.
+
+    Raises:
+        ProvisionError: it cannot be written.
+    """
+    path = path.resolve()
     backup = path.with_name(f"{path.name}.before-provision")
     about = path.stat()
     try:
         for target, text in ((backup, old), (path, new)):
             with replaced(target) as draft:
-                draft.write_text(text, encoding="utf-8")
+                draft.write_bytes(text)
                 draft.chmod(about.st_mode & 0o777)
                 if os.geteuid() == 0:
                     os.chown(draft, about.st_uid, about.st_gid)

@@ -76,7 +76,8 @@ class Known:
             "signing": {"id": terminal.signing_id, "public_key": terminal.signing},
             "sealing": {"public_key": terminal.sealing},
         }
-        texts = {"json": json.dumps(document, indent=2) + "\n", "pem": terminal.signing}
+        # the document last: it says that the terminal is known
+        texts = {"pem": terminal.signing, "json": json.dumps(document, indent=2) + "\n"}
         path = self._folder
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -478,6 +478,66 @@ def test_a_configuration_that_cannot_be_added_to_stays_as_it_is(world: World) ->
     assert world.config.read_text() == flow
 
 
+def test_another_permit_over_a_part_mqtt_changes_no_certificate(world: World) -> None:
+    """It may be for another broker, whose authority the old settings do not go with."""
+    assert world.apply(world.exchange(), "--write").code == 0
+    files = {path: path.read_bytes() for path in (world.folder / "tls").iterdir()}
+    assert world.ask().code == 0
+    ran = world.answer("--broker", "another.example.com")
+    assert ran.code == 0, ran.err
+    refused = world.apply(str(ran.json["fingerprint"]), "--write")
+    assert refused.code == 1
+    assert "has a part mqtt already" in refused.out
+    assert {path: path.read_bytes() for path in (world.folder / "tls").iterdir()} == files
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\n\n# the end  \n\n"])
+@pytest.mark.parametrize("line", ["\n", "\r\n"])
+def test_every_character_of_the_configuration_stays(world: World, line: str, end: str) -> None:
+    text = f"# ours{line}" + world.config.read_text().rstrip().replace("\n", line)
+    old = (text + end.replace("\n", line)).encode()
+    world.config.write_bytes(old)
+    assert world.apply(world.exchange(), "--write").code == 0
+    new = world.config.read_bytes()
+    assert new.startswith(old)
+    assert (b"\r\n" in new) == (new.count(b"\n") == new.count(b"\r\n"))
+    assert world.edged("check", "-c", world.config).code == 0
+
+
+def test_root_makes_no_key_that_the_service_cannot_read(world: World) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    (world.folder / "secret.key").unlink()
+    os.chown(world.folder, 12345, 12345)
+    ran = world.ask()
+    assert ran.code == 1
+    assert "edged-as-service" in ran.out
+    assert not (world.folder / "secret.key").exists()
+
+
+def test_a_terminal_counts_as_known_when_all_of_it_is_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two files, the next time writes both."""
+    assert world.ask().code == 0
+    real = type(world.config).replace
+    replaced: list[str] = []
+
+    def replace(self: Path, target: Path) -> Path:
+        if replaced and target.parent.name == "terminals":
+            raise KeyboardInterrupt
+        if target.parent.name == "terminals":
+            replaced.append(target.name)
+        return real(self, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(type(world.config), "replace", replace)
+        assert world.answer().code == 130
+    assert world.answer().code == 0
+    terminals = world.office.folder / "terminals"
+    assert {path.name for path in terminals.iterdir()} == {"door-1.json", "door-1.pem"}
+
+
 def test_what_is_written_appears_whole_or_not_at_all(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
