@@ -23,6 +23,11 @@ class Args(BaseModel):
         use_attribute_docstrings=True,
     )
 
+    @property
+    def cautious(self) -> bool:
+        """Whether it only keeps the door shut: then it does not wait for a disk that is full."""
+        return False
+
 
 ShortText = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -143,6 +148,10 @@ class SetMode(Args):
     """For how long, seconds; left out: until the next order."""
     cause: ShortText | None = None
     """Why; stands in the event."""
+
+    @property
+    def cautious(self) -> bool:
+        return self.mode in ("locked_down", "secured")
 
 
 class NoArgs(Args):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
+from edged.errors import StorageError
 from edged.mqtt.auth import Refusal, check_times, describe
 from edged.mqtt.bucket import Bucket
 from edged.mqtt.catalogue import CATALOGUE, Context, Reply
@@ -118,7 +119,7 @@ class Gate:
         except ValidationError as fault:
             return Refusal("bad_args", describe(fault))
         refusal = self._unable(claims.cmd) or self._too_often(envelope)
-        refusal = refusal or self._spend(envelope, digest)
+        refusal = refusal or self._spend(envelope, digest, cautious=args.cautious)
         if refusal:
             return refusal
         passed = Passed(envelope, args, Context(claims.cmd, claims.jti, case.key_id))
@@ -158,17 +159,23 @@ class Gate:
             return None
         return Refusal("too_often", f"at most {self._settings.rate_hz:g} commands a second a key")
 
-    def _spend(self, envelope: Envelope, digest: bytes) -> Refusal | None:
+    def _spend(self, envelope: Envelope, digest: bytes, *, cautious: bool) -> Refusal | None:
         """Last of all: a command that was refused for another reason may be sent again.
 
-        What is forgotten is what nobody can use any more, by the time that it is at least.
+        What is forgotten is what nobody can use any more, by the time that it is at least. On a
+        disk that is full, what keeps the door shut is remembered in memory.
         """
         claims, expires = envelope.claims, envelope.claims.exp
         earliest = self._time.earliest()
         if not self._time.trusted:
             expires = max(expires, self._time.now() + _UNTRUSTED_CLOCK_NONCE_S)
         key_id = envelope.sender.key_id
-        fresh = self._outbox.use_nonce(f"{key_id or ''}:{claims.jti}", expires, earliest)
+        try:
+            fresh = self._outbox.use_nonce(f"{key_id or ''}:{claims.jti}", expires, earliest)
+        except StorageError:
+            if not cautious:
+                raise
+            fresh = True
         self._used[digest] = claims.jti, key_id
         if len(self._used) > _REMEMBERED:
             self._used.popitem(last=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.service.kit import PERSON, wait
+from tests.service.manager import allowed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -97,3 +98,29 @@ def test_a_full_disk_opens_the_door_where_the_installer_wants_that(
     wait(lambda: door.terminal.relay == ["rest", "on", "off"])
     wait(lambda: "events" in door.site.state["degraded"])
     assert door.site.events("access.granted") == []
+
+
+def test_on_a_full_disk_a_lockdown_is_in_force_at_once_and_nothing_that_opens(
+    disk: SmallDisk | FileLimit, open_door: Callable[..., Door], views: Views
+) -> None:
+    door = open_door(
+        lambda terminal: terminal.enrol(views), events={"path": "disk/e.db"}, mqtt=allowed()
+    )
+    disk.fill(door.terminal)
+    unlock = door.site.command("door.unlock")
+    assert (unlock["result"], unlock["reason"]) == ("refused", "storage")
+    order = door.site.signed("door.mode", {"mode": "locked_down"})
+    seen = len(door.site.replies("door.mode"))
+    door.site.publish("door.mode", order)
+    door.site.publish("door.mode", order)
+    wait(lambda: len(door.site.replies("door.mode")) == seen + 2)
+    told = door.site.replies("door.mode")[seen:]
+    assert [(one["result"], one["reason"]) for one in told] == [
+        ("failed", "not_recorded"),
+        ("refused", "replayed"),
+    ]
+    wait(lambda: door.site.state["door"]["mode"] == "locked_down")
+    assert door.site.command("door.mode", mode="normal")["result"] == "refused"
+    assert door.site.state["door"]["mode"] == "locked_down"
+    disk.free(door.terminal)
+    assert door.site.command("door.mode", mode="normal")["result"] == "ok"
