@@ -9,7 +9,14 @@ from edged.camera.table import open_camera
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load, load_parts, problem_at
 from edged.door.table import make_door
-from edged.errors import BundleError, ConfigError, EdgedError, ScreenError, StorageError
+from edged.errors import (
+    BundleError,
+    ConfigError,
+    EdgedError,
+    KeyUnavailable,
+    ScreenError,
+    StorageError,
+)
 from edged.events.outbox import make_outbox
 from edged.gallery.store import make_gallery
 from edged.gallery.wipe import describe
@@ -24,6 +31,7 @@ from edged.service.movers import left_behind
 from edged.service.next_network import check_next
 from edged.service.policy import make_policy
 from edged.service.risk import risk_table
+from edged.vault.identity import sealing_key
 from edged.vault.keys import load_key
 from edged.web.installer.password import read as read_password
 from edged.web.screen import Screen
@@ -190,6 +198,25 @@ def _check_mqtt(checks: _Checks, settings: Mqtt) -> None:
         tls = settings.tls
         checks.of("mqtt.tls", lambda: tls_context(tls))
     checks.of("mqtt.commands.keys", lambda: Keyring(settings.commands))
+    site_key = None if settings.sync is None else settings.sync.site_key
+    for setting, public in (("snapshot_key", settings.snapshot_key), ("sync.site_key", site_key)):
+        if public is not None:
+            checks.of(f"mqtt.{setting}", lambda public=public: _check_sealing(public))
+
+
+def _check_sealing(public: str) -> None:
+    """The same that the terminal does, in words that fit the setting.
+
+    Raises:
+        KeyUnavailable: it is no key to seal with.
+    """
+    try:
+        sealing_key(public)
+    except KeyUnavailable as fault:
+        raise KeyUnavailable(
+            "not an X25519 public key in PEM form; `edged ctl keygen FILE --kind sealing` makes "
+            "FILE.pub at the site"
+        ) from fault
 
 
 def _check_files(checks: _Checks, parts: dict[str, Any], key: Secret) -> None:

@@ -106,6 +106,21 @@ def test_everything_that_is_wrong_is_told_at_once_with_its_place(edged, site):
     assert told.json["problems"] == problems
 
 
+@pytest.mark.parametrize("wrong", [KEY_PEM, "-----BEGIN PUBLIC KEY-----\noops"])
+def test_keys_that_nothing_can_be_sealed_to_are_told_as_the_terminal_would_end_of_them(
+    edged, site, wrong
+):
+    sync = {"share_enrolments": True, "site_key": wrong}
+    site.configure(mqtt={"host": "127.0.0.1", "snapshot_key": wrong, "sync": sync})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    for setting in ("snapshot_key", "site_key"):
+        line = f":{line_of(site, setting)}:"
+        [told] = [one for one in ran.err.splitlines() if f"{setting}: " in one]
+        assert told.startswith(f"{site.config}{line}")
+        assert "X25519" in told
+
+
 def test_a_slip_in_the_file_does_not_hide_what_cannot_be_opened(edged, site):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         site.configure(
