@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from edged.errors import BrokerError
@@ -36,7 +37,7 @@ class Bridge:
     Args:
         client: open.
         terminals: whose buttons are heard.
-        told: called with a line for each press, and for what became of it.
+        told: called with a line for each press, and for what became of it; from any thread.
     """
 
     def __init__(
@@ -66,16 +67,14 @@ class Bridge:
         self._orders.listen(self._by_topic.values())
         self._client.hear(self._by_topic, self._take)
         self._told(f"listening for {', '.join(self._by_topic.values())}")
-        while not stop.is_set():
-            try:
-                pressed_s, terminal = self._pressed.get(timeout=_LOOK_S)
-            except queue.Empty:
-                continue
-            if self._clock() - pressed_s > _STALE_S:
-                self._told(f"{terminal}: pressed, too long ago")
-                continue
-            self._told(f"{terminal}: pressed")
-            self._told(f"{terminal}: {self._unlock(terminal)}")
+        # beside each other: a door that does not answer keeps no other shut
+        with ThreadPoolExecutor(_WAITING, "unlocking") as pool:
+            while not stop.is_set():
+                try:
+                    pressed_s, terminal = self._pressed.get(timeout=_LOOK_S)
+                except queue.Empty:
+                    continue
+                pool.submit(self._answer, pressed_s, terminal)
 
     def _take(self, heard: Heard) -> None:
         """From the network's thread."""
@@ -90,6 +89,13 @@ class Bridge:
             self._pressed.put_nowait((now_s, terminal))
         except queue.Full:
             _log.warning("too many presses at once; one is passed over")
+
+    def _answer(self, pressed_s: float, terminal: str) -> None:
+        if self._clock() - pressed_s > _STALE_S:
+            self._told(f"{terminal}: pressed, too long ago")
+            return
+        self._told(f"{terminal}: pressed")
+        self._told(f"{terminal}: {self._unlock(terminal)}")
 
     def _unlock(self, terminal: str) -> str:
         try:

@@ -178,3 +178,25 @@ def test_what_the_terminal_does_not_answer_is_told() -> None:
         "door-1: pressed",
         "door-1: no reply to door.unlock within 10 s; is the terminal online?",
     ]
+
+
+def test_a_door_that_does_not_answer_keeps_the_buttons_of_others_from_nothing(
+    mosquitto: Mosquitto, world: World
+) -> None:
+    told: list[str] = []
+    stop = threading.Event()
+    with SiteClient(world.settings.broker) as client:
+        orders = Orders(client, world.settings.broker, "hq", "operator", OPERATOR.private.encode())
+        bridge = Bridge(client, world.settings, orders, ["away", "door-1"], told.append)
+        thread = threading.Thread(target=bridge.run, args=(stop,))
+        thread.start()
+        try:
+            until(lambda: any("listening" in line for line in told))
+            world.site.send(BUTTON.replace("door-1", "away"), b"UNLOCK")
+            until(lambda: "away: pressed" in told)
+            world.site.send(BUTTON, b"UNLOCK")
+            until(lambda: "door-1: ok done" in told)
+            assert not any("no reply" in line for line in told)
+        finally:
+            stop.set()
+            thread.join()
