@@ -286,10 +286,15 @@ class Link:
         """The retained ones."""
         if self._state is not None:
             sender.retain(self._topics.state, self._state, self._stamp)
-        for topic, content in self._announcements.items():
-            sender.retain(topic, content, dict)
+        if not sender.works:
+            return
+        if self._announcements and sender.may_send(*self._announcements):
+            for topic, content in self._announcements.items():
+                sender.retain(topic, content, dict)
         if checkpoints is not None and (said := checkpoints.due(last=last)) is not None:
-            sender.send(self._topics.audit, said)
+            audit = self._topics.audit
+            if sender.may_send(audit):
+                sender.send(audit, said)
 
     def _goodbye(self, sender: Sender, checkpoints: Checkpoints | None) -> None:
         deadline_s = time.monotonic() + _GOODBYE_S

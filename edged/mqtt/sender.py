@@ -58,6 +58,7 @@ class Sender:
 
     Attributes:
         problem: why this connection is of no use; None while it is.
+        works: whether something was acknowledged.
         troubles: what the broker does not take, and why; the keys are of no meaning outside.
     """
 
@@ -89,9 +90,10 @@ class Sender:
         self._retained: dict[str, Mapping[str, Any]] = {}
         self._largest_stuck = 0
         self._refusing = False
-        self._works = False  # something was acknowledged
+        self._extras: set[str] = set()  # topics that can be done without
         self.troubles: dict[str, str] = {}
         self.problem: str | None = None
+        self.works = False
 
     @property
     def quiet(self) -> bool:
@@ -139,6 +141,19 @@ class Sender:
             self._retained[topic] = content
             self.send(topic, {**stamp(), **content})
 
+    def may_send(self, *topics: str) -> bool:
+        """Whether to send, now or later, what the link can do without: some brokers hang up at a
+        topic that their rules do not name. All of these or none. Ask only once it `works`."""
+        for topic in topics:
+            if self._suspect.muted(topic):
+                self.troubles[topics[0]] = (
+                    f"the broker hung up whenever {topic} was sent; it is tried again later; see "
+                    "its access rules"
+                )
+                return False
+        self._extras.update(topics)
+        return True
+
     def send(self, topic: str, content: Mapping[str, Any]) -> None:
         """Send a retained message before all events."""
         message = Message(topic, as_json(content), retain=True)
@@ -156,7 +171,9 @@ class Sender:
             sent = self._on_way.pop(mid, None)
             if sent is None:
                 continue
-            self._works = True
+            self.works = True
+            if sent.topic in self._extras:
+                self._suspect.heard_out(sent.topic)
             if refusal is not None:
                 self._refused(sent, refusal.code, refusal.text)
             elif sent.seq is not None:
@@ -171,10 +188,13 @@ class Sender:
     def accuse(self) -> None:
         """The connection broke, or nothing is acknowledged: an event may be why. One that was
         live comes as backlog next time, so that it shows there."""
+        oldest = next(iter(self._on_way.values()), None)
+        if oldest is not None and self.works and oldest.topic in self._extras:
+            self._suspect.hung_up(oldest.topic)
         waiting = [sent for sent in self._on_way.values() if sent.seq is not None]
         waiting.sort(key=lambda sent: (not sent.historical, -sent.size))
         if waiting and not self._refusing and (seq := waiting[0].seq) is not None:
-            alone = self._works and len(self._on_way) == 1 and waiting[0].historical
+            alone = self.works and len(self._on_way) == 1 and waiting[0].historical
             self._suspect.ended(seq, waiting[0].size, alone=alone)
 
     def settle(self, *, at_once: bool = False) -> None:
@@ -220,7 +240,7 @@ class Sender:
         """How many more of the backlog: a part of the window stays free for what happens now."""
         most = max(1, (self._connection.window - _SPARE) * 3 // 4)
         if self._suspect.careful:
-            most = int(self._works)
+            most = int(self.works)
         return most - sum(sent.historical for sent in self._on_way.values())
 
     def _busy(self, topic: str) -> bool:

@@ -25,6 +25,7 @@ class Suspect:
         self._ends: dict[int, int] = {}  # seq: how many connections it ended alone
         self._ended_s: dict[int, float] = {}  # and when the last one
         self._guilty: dict[int, float] = {}  # seq: when it was found out
+        self._unheard: dict[str, tuple[int, float]] = {}  # topic: how often, and when the last time
 
     @property
     def careful(self) -> bool:
@@ -70,3 +71,17 @@ class Suspect:
             self._ends = {one: self._ends[one] for one in self._on_trial(now_s)}
         self._ends[seq] = self._ends.get(seq, 0) + alone
         self._ended_s = {one: self._ended_s.get(one, now_s) for one in self._ends} | {seq: now_s}
+
+    def hung_up(self, topic: str) -> None:
+        """A connection that had worked broke when what was sent on this topic was the first
+        without an acknowledgement."""
+        self._unheard[topic] = self._unheard.get(topic, (0, 0.0))[0] + 1, time.monotonic()
+
+    def heard_out(self, topic: str) -> None:
+        """It was acknowledged."""
+        self._unheard.pop(topic, None)
+
+    def muted(self, topic: str) -> bool:
+        """Whether a message on this topic is not to be sent now."""
+        times, at_s = self._unheard.get(topic, (0, 0.0))
+        return times >= _SURE and time.monotonic() - at_s < _AGAIN_S

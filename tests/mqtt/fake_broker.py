@@ -65,6 +65,7 @@ class Manners:
         ack: what is sent for a message id; None for an ordinary PUBACK.
         takes: hangs up after so many messages, without a word on the last one.
         refuses: hangs up at an event with so many bytes or more.
+        dislikes: hangs up at a topic that ends so.
         ends_with: is said before that.
         patience: acknowledges when so many messages wait for it.
     """
@@ -79,6 +80,7 @@ class Manners:
     ack: Callable[[int], bytes] | None = puback
     takes: int | None = None
     refuses: int | None = None
+    dislikes: str | None = None
     ends_with: bytes = b""
     patience: int = 1
 
@@ -213,7 +215,8 @@ class FakeBroker:
         self.most_waiting = max(self.most_waiting, len(visit.waiting))
         self.heard.append(heard)
         large = manners.refuses is not None and heard.is_event and size >= manners.refuses
-        if large or visit.messages == manners.takes:
+        unnamed = manners.dislikes is not None and heard.topic.endswith(manners.dislikes)
+        if large or unnamed or visit.messages == manners.takes:
             link.sendall(manners.ends_with)
             return False
         if manners.ack is not None and len(visit.waiting) >= manners.patience:

@@ -418,6 +418,28 @@ def test_one_that_refuses_what_is_no_event_is_told_of_and_gets_the_events(
         assert len(broker.visits) == 1
 
 
+@pytest.mark.parametrize("topic", ["audit", "lock/config"])
+def test_one_that_hangs_up_at_a_topic_that_it_does_not_know_gets_the_events_all_the_same(
+    make_link: Any, outbox: Outbox, topic: str
+) -> None:
+    troubles: list[str | None] = []
+    parts = {
+        "signer": SIGNER,
+        "announcements": {"homeassistant/door/config": {"a": 1}, "homeassistant/lock/config": {}},
+        "on_trouble": troubles.append,
+    }
+    with FakeBroker(Manners(dislikes=topic)) as broker:
+        events(outbox, 5)
+        link = make_link(broker.port, backlog_hz=10_000, parts=parts)
+        whole(broker, outbox)
+        until(lambda: f"{topic} was sent" in str(troubles))
+        connected(link)
+        visits = len(broker.visits)
+        events(outbox, 5)
+        whole(broker, outbox)
+        assert len(broker.visits) == visits
+
+
 def test_one_that_keeps_nothing_is_asked_to_keep_nothing(make_link: Any, outbox: Outbox) -> None:
     nothing = limits(RetainAvailable=0)
     with FakeBroker(Manners(code=0x9A), Manners(limits=nothing)) as broker:
