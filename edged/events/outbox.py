@@ -89,22 +89,24 @@ class Outbox:
         """Open the file, and make a log of one of the first kind; errors: `Database.open`."""
         self._database.open()
         try:
+            while self._upgrade():
+                pass
             with self._database.snapshot() as connection:
-                found = connection.execute("SELECT id FROM log").fetchone()
-            if found is None:
-                found = self._begin()
+                (log,) = connection.execute("SELECT id FROM log").fetchone()
         except BaseException:
             self._database.close()
             raise
-        self._log = found[0].hex()
+        self._log = log.hex()
 
-    def _begin(self) -> Any:
+    def _upgrade(self) -> bool:
+        """A part of what is due; False: nothing is."""
+        with self._database.snapshot() as connection:
+            if not migrate.is_due(connection):
+                return False
         with self._database.transaction() as connection:
-            found = connection.execute("SELECT id FROM log").fetchone()
-            if found is None:  # no other process was faster
-                migrate.begin(connection)
-                found = connection.execute("SELECT id FROM log").fetchone()
-            return found
+            if migrate.is_due(connection):  # no other process was faster
+                migrate.step(connection)
+        return True
 
     def close(self) -> None:
         """Close the file and end a `wait`; what was appended stays."""

@@ -21,6 +21,8 @@ from tests.gallery.killing import kill_often
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edged.vault.database import Connection
+
 NAME = "events.db"
 ODD = {"text": "\ud800 ü", "large": 1e300, "list": [1, None, {"a": -0.0}]}
 
@@ -97,7 +99,7 @@ def test_a_migration_without_room_leaves_the_old_file_to_be_tried_again(
         raise DiskFull("no room")
 
     with monkeypatch.context() as patch:
-        patch.setattr(migrate, "begin", full)
+        patch.setattr(migrate, "step", full)
         outbox = Outbox(tmp_path / NAME, KEY, 1000)
         with pytest.raises(DiskFull):
             outbox.open()
@@ -108,7 +110,38 @@ def test_a_migration_without_room_leaves_the_old_file_to_be_tried_again(
     outbox.close()
 
 
+def test_a_long_migration_that_is_ended_again_and_again_gets_on_each_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = old_file(tmp_path, 60, {1, 2, 3})
+    monkeypatch.setattr(migrate, "_AT_ONCE", 5)
+    step, starts = migrate.step, 0
+
+    def slow(connection: Connection) -> None:
+        if slow.done > 2:  # type: ignore[attr-defined]
+            raise KeyboardInterrupt
+        slow.done += 1  # type: ignore[attr-defined]
+        step(connection)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "step", slow)
+        while True:
+            slow.done, starts = 0, starts + 1  # type: ignore[attr-defined]
+            assert starts < 10
+            try:
+                outbox = opened(tmp_path)
+                break
+            except KeyboardInterrupt:
+                continue
+    assert starts > 2
+    events = outbox.pending(limit=1000)
+    assert [(event.seq, event.id) for event in events] == before
+    assert verify(outbox.events(), (), [checkpoint(outbox.head)]).whole
+    outbox.close()
+
+
 def migrate_and_append(folder: Path) -> None:
+    migrate._AT_ONCE = 7
     outbox = opened(folder)
     outbox.append("a.b", {})
     outbox.close()
