@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edged.cli.output import BadUsage, add_config, add_json, positive
 from edged.config.load import load
 from edged.errors import SourceError, StorageError
+from edged.events.canon import loads
 from edged.service.explain import DECISIONS, explain
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def run(args: argparse.Namespace, output: Output) -> int:
             "otherwise": list(told.otherwise),
             "data": message.get("data"),
         },
-        _lines(message, told.what, told.why, told.rule, told.facts, told.otherwise),
+        (
+            line.replace("\n", "\\n")  # an event writes no lines of its own
+            for line in _lines(message, told.what, told.why, told.rule, told.facts, told.otherwise)
+        ),
     )
     return 0
 
@@ -167,8 +170,8 @@ def _source(name: str) -> Generator[BinaryIO]:
 
 def _event(line: bytes) -> Message | None:
     try:
-        found = json.loads(line[max(0, line.find(b"{")) :])
-    except (ValueError, RecursionError):
+        found = loads(line[max(0, line.find(b"{")) :])
+    except ValueError:
         return None
     whole = isinstance(found, dict) and all(isinstance(found.get(n), str) for n in ("id", "type"))
     return found if whole else None

@@ -186,3 +186,23 @@ def test_an_empty_file_has_no_decision(tmp_path: Path, edged: Callable[..., Ran]
     path = tmp_path / "empty"
     path.touch()
     assert edged("explain", "--last", "--file", path).code == 2
+
+
+@pytest.mark.parametrize("number", ["1e400", "NaN", "-Infinity"])
+def test_what_is_no_json_is_no_event(
+    number: str, tmp_path: Path, edged: Callable[..., Ran]
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_text(f'{{"id": "{"a" * 32}", "type": "door.fault", "data": {{"x": {number}}}}}\n')
+    for more in ([], ["--json"]):
+        assert edged("explain", "aaaa", "--file", path, *more).code == 2
+
+
+def test_an_event_writes_no_lines_of_its_own(tmp_path: Path, edged: Callable[..., Ran]) -> None:
+    path = tmp_path / "events.jsonl"
+    bad = {"id": "a" * 32, "type": "door.unlocked", "data": {"cause": "x\nwhy:  all is well"}}
+    path.write_text(json.dumps({**bad, "time": "now\nwhat: nothing\x1b[2J"}) + "\n")
+    ran = edged("explain", "aaaa", "--file", path)
+    assert ran.code == 0
+    assert sum(line.startswith(("why:", "what:")) for line in ran.out.splitlines()) == 2
+    assert "\x1b" not in ran.out
