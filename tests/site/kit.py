@@ -11,7 +11,6 @@ import yaml
 from edged.cli.main import main
 from edged.demo import scenes
 from tests.certificates import Certificates
-from tests.mosquitto import Mosquitto
 from tests.service.kit import Terminal
 
 if TYPE_CHECKING:
@@ -133,11 +132,6 @@ def bare_terminal(folder: Path, **changes: Any) -> Terminal:
     folder.mkdir(exist_ok=True)
     camera = {"driver": "replay", "source": PORTRAIT, "rate_hz": 10, "loop": True}
     return Terminal(folder, None, camera=camera, **changes)
-
-
-def tls_broker(folder: Path, certificates: Certificates) -> Mosquitto:
-    """Mosquitto that wants a certificate of everybody; not started."""
-    return Mosquitto(folder, certificates)
 
 
 def believe_the_clock(config: Path) -> None:

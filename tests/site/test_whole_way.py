@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
+from tests.conformance.documented import block
+from tests.mosquitto import Mosquitto
 from tests.service.kit import wait
-from tests.site.kit import bare_terminal, believe_the_clock, tls_broker
+from tests.site.kit import bare_terminal, believe_the_clock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,11 +21,10 @@ def test_request_permit_apply_and_the_door_opens(
     tmp_path: Path, office: Office, edged: Edged, broker_program: str
 ) -> None:
     certificates = office.authority()
-    broker = tls_broker(tmp_path, certificates)
+    broker = Mosquitto(tmp_path, certificates, f"acl_file {office.folder}/acl")
     terminal = bare_terminal(tmp_path / "door")
     config, folder = terminal.config, terminal.folder
     try:
-        broker.start()
         office.set_up(broker.port)
         request = tmp_path / "request.json"
         asked = edged("provision", "request", "--tls", "-o", request, "-c", config, "--json")
@@ -32,6 +34,9 @@ def test_request_permit_apply_and_the_door_opens(
         )
         assert answered.code == 0, answered.err
         assert answered.json["request_fingerprint"] == asked.json["fingerprint"]
+        # the rules as they are printed, in the folder of ctl.yaml
+        subprocess.run(["sh", "-euc", block("rules.sh")], cwd=office.folder, check=True)
+        broker.start()
         permit = shutil.copy(office.folder / "permit.json", folder / "permit.json")
         fingerprint = answered.json["fingerprint"]
         applied = edged(
