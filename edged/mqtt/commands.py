@@ -1,6 +1,7 @@
 """Commands: taken from the network at once, judged one by one, and obeyed on threads of their own.
 
-The first thread judges, and obeys what concerns the door and the keys; what may take its time is
+The first thread judges, and obeys what concerns the door, the keys, and the beginning and end of an
+enrolment; what may take its time is
 obeyed by a second one, so that nobody waits outside while a photo is looked at. Whatever happens,
 the sender gets at most one reply, and a refusal is on the record unless there is a flood of them.
 """
@@ -36,7 +37,7 @@ _log = logging.getLogger(__name__)
 _WAITING = 64
 _SLOW_WAITING = 16
 _LOOK_EVERY_S = 1.0
-_AT_ONCE = frozenset({"door.unlock", "door.mode", "enrol.cancel", *CHANGES})
+_AT_ONCE = frozenset({"door.unlock", "door.mode", "enrol.start", "enrol.cancel", *CHANGES})
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,6 +155,34 @@ def test_what_the_handler_refuses_is_on_the_record_too_without_a_word_about_peop
     assert desk.commands.counts["refused"] == 2
 
 
+def test_an_enrolment_that_is_cancelled_at_once_was_begun_before(
+    make_desk: Callable[..., Desk],
+) -> None:
+    looking, begun = threading.Event(), []
+
+    def look(*_: Any) -> Reply:
+        looking.wait(20)
+        return Reply()
+
+    def note(_args: Any, context: Any) -> Reply:
+        begun.append(context.command)
+        return Reply()
+
+    desk = make_desk(
+        handlers={"enrol.photo": look, "enrol.start": note, "enrol.cancel": note}, rate_hz=100
+    )
+    for name, args in (
+        ("enrol.photo", {"person_id": "7", "image": "eA=="}),
+        ("enrol.start", {"person_id": "8"}),
+        ("enrol.cancel", {"person_id": "8"}),
+    ):
+        desk.put(good(name, args, key=ENROLLER, kid="enroller"), TOPICS.command(name))
+    until(lambda: "enrol.cancel" in begun)
+    looking.set()
+    until(lambda: len(desk.replies) == 3)
+    assert begun == ["enrol.start", "enrol.cancel"]
+
+
 def test_a_good_command_is_obeyed_once_and_answered_once(desk: Desk) -> None:
     reply = desk.ask(good(args={"duration_s": 2, "cause": "visitor"}), correlation=b"\x00\xff")
     assert reply == {
@@ -420,7 +448,7 @@ class Slow:
         self.done: list[str] = []
 
     def handlers(self) -> dict[str, Any]:
-        return {"enrol.start": self._enrol, "door.unlock": self._unlock}
+        return {"gallery.remove": self._enrol, "door.unlock": self._unlock}
 
     def _enrol(self, _args: Any, context: Any) -> Reply:
         self.begun.set()
@@ -433,11 +461,11 @@ class Slow:
         return Reply()
 
 
-ENROL = TOPICS.command("enrol.start")
+ENROL = TOPICS.command("gallery.remove")
 
 
 def enrol(**more: Any) -> str:
-    return good("enrol.start", {"person_id": "7"}, key=ENROLLER, kid="enroller", **more)
+    return good("gallery.remove", {"person_id": "7"}, key=ENROLLER, kid="enroller", **more)
 
 
 def test_nobody_waits_outside_while_something_else_takes_its_time(make_desk: Any) -> None:
@@ -448,7 +476,7 @@ def test_nobody_waits_outside_while_something_else_takes_its_time(make_desk: Any
     assert slow.done == ["door.unlock"]
     slow.hold.set()
     until(lambda: len(desk.replies) == 2)
-    assert slow.done == ["door.unlock", "enrol.start"]
+    assert slow.done == ["door.unlock", "gallery.remove"]
 
 
 def test_what_there_is_no_room_for_is_refused_and_may_be_sent_again(make_desk: Any) -> None:
@@ -464,7 +492,7 @@ def test_what_there_is_no_room_for_is_refused_and_may_be_sent_again(make_desk: A
     slow.hold.set()
     until(lambda: len(desk.replies) == 32)
     assert desk.ask(late, ENROL)["result"] == "ok"
-    assert slow.done.count("enrol.start") == sum(r["result"] == "ok" for _, r, _ in desk.replies)
+    assert slow.done.count("gallery.remove") == sum(r["result"] == "ok" for _, r, _ in desk.replies)
 
 
 def test_what_waited_until_it_expired_is_not_done(make_desk: Any) -> None:
@@ -478,7 +506,7 @@ def test_what_waited_until_it_expired_is_not_done(make_desk: Any) -> None:
     slow.hold.set()
     until(lambda: len(desk.replies) == 2)
     assert [reply["reason"] for _, reply, _ in desk.replies] == ["done", "expired"]
-    assert slow.done == ["enrol.start"]
+    assert slow.done == ["gallery.remove"]
 
 
 def test_in_a_flood_nobody_listens_for_a_while_and_all_of_it_is_counted(

@@ -50,6 +50,37 @@ REFUSALS = (
 )
 """Why a command is not obeyed, whichever it is."""
 
+LOOKED_INTO = (
+    "locked_down",
+    "enrolment_running",
+    "no_enrolment",
+    "duplicate",
+    "incoherent",
+    "consent_missing",
+    "bad_profile",
+    "no_face",
+    "several_faces",
+    "low_quality",
+    "unreadable",
+    "not_enrolled",
+    "not_confirmed",
+    "wiped",
+    "too_many",
+    "not_allowed",
+    "another_archive",
+    "no_archive",
+    "incomplete",
+    "no_such_key",
+    "bad_key",
+    "already_replaced",
+    "id_used",
+    "key_used",
+    "bad_proof",
+    "last_maintainer",
+    "too_many_keys",
+)
+"""Why a command is not obeyed that was looked into; which of them, stands with each command."""
+
 
 DESIRED_REFUSALS = (
     "oversized",
@@ -87,10 +118,10 @@ class CommandRefused(Told):
     """Its `jti`; null where it could not be read or was not authentic."""
     key: KeyId | None
     """The key that signed it; null likewise."""
-    reason: Annotated[str, codes(*REFUSALS, "locked_down", "many")]
-    """Why; `locked_down`: the door's mode; `many`: only a number is told, of those in a flood."""
+    reason: Annotated[str, codes(*REFUSALS, *LOOKED_INTO, "many")]
+    """Why, as in the reply; `many`: only a number is told, of those in a flood."""
     text: str
-    """For people."""
+    """For people; empty where an order about a person was looked into: it may name people."""
     unrecorded: Count
     """How many refusals before this one were left out: of a flood only some are recorded."""
 
