@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from edged.cli.output import Output
 
 _AGAIN = frozenset({"too_often", "busy"})
-_TRIES = 12
+_TRIES, _MOST_SILENCES = 12, 3
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.2, 5.0
 
 
@@ -111,7 +111,7 @@ def _pushed(
 
 
 def _chunk(desk: Desk, terminal: str, piece: dict[str, Any]) -> dict[str, Any]:
-    pause_s = _FIRST_PAUSE_S
+    pause_s, silences = _FIRST_PAUSE_S, 0
     for attempt in range(_TRIES):
         if attempt:
             time.sleep(pause_s)
@@ -122,4 +122,9 @@ def _chunk(desk: Desk, terminal: str, piece: dict[str, Any]) -> dict[str, Any]:
         reply = replies[terminal]
         if reply is not None and reply.get("reason") not in _AGAIN:
             return reply
+        silences += reply is None
+        if silences == _MOST_SILENCES:
+            raise BrokerError(
+                f"no reply from {terminal}; is it online? Go on later with the same command"
+            )
     raise BrokerError(f"{terminal} does not take the bundle; go on later with the same command")

@@ -7,6 +7,7 @@ import queue
 import ssl
 import threading
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import BrokerError
@@ -130,7 +131,7 @@ class SiteClient:
         answered = self._answered.wait(_CONNECT_S)
         if not answered or self._refusal is not None:
             self.close()
-            why = self._refusal or "no answer"
+            why = self._refusal or f"no answer{self._ended()}"
             raise BrokerError(
                 f"broker {self.where} refuses the connection: {why}; "
                 "see broker.username, password_file and tls, and the broker's access rules"
@@ -210,6 +211,18 @@ class SiteClient:
         client = self._client
         if self._manual and client is not None and mid and life == self._life:
             client.ack(mid, 1)
+
+    def _ended(self) -> str:
+        """A broker that does not take our certificate often hangs up without a word."""
+        from cryptography import x509
+
+        path = self._broker.tls.cert_file if self._broker.tls is not None else None
+        if path is None:
+            return ""
+        end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
+        if end > datetime.now(UTC):
+            return ""
+        return f"; our certificate {path} ended on {end:%Y-%m-%d}"
 
     def _alive(self) -> Client:
         client = self._client

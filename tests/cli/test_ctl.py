@@ -272,6 +272,14 @@ def test_a_bundle_is_pushed_and_the_terminal_judges_it(ctl: Ctl, tmp_path: Path)
     assert ctl.door("model", "install", "ab" * 32)["reason"] in {"no_archive", "busy"}
 
 
+def test_a_bundle_for_a_terminal_that_is_away_is_told_so(ctl: Ctl, tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "manifest.yaml").write_text("name: nothing")
+    ran = ctl("model", "push", tmp_path / "bundle", "-t", "away", "--timeout", "0.2")
+    assert ran.code == 1
+    assert "no reply from away" in ran.err
+
+
 def test_a_new_key_takes_the_place_of_the_old_one(ctl: Ctl) -> None:
     office = ctl.world.office
     assert ctl.office.edged("ctl", "keygen", office / "second.key").code == 0

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import gc
 import json
 import queue
@@ -8,10 +9,13 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from edged.config.schema import Mqtt
 from edged.errors import BrokerError
+from edged.site.authority import Authority
 from edged.site.client import SiteClient
+from edged.site.keys import read_tls
 from edged.site.orders import Orders
 from tests.mosquitto import PROGRAM, Mosquitto
 from tests.site.terminal import Virtual
@@ -154,6 +158,32 @@ def test_without_our_certificate_there_is_no_connection(
     tls |= {"cert_file": str(certificates.client), "key_file": str(certificates.client_key)}
     with SiteClient(broker(mosquitto_tls.port, tls=tls)) as client:
         client.publish("a", b"b")
+
+
+def test_a_certificate_of_ours_that_ended_is_told(
+    tmp_path: Path, office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if PROGRAM is None:
+        pytest.skip("mosquitto is not installed (apt install mosquitto)")
+    monkeypatch.setattr("edged.site.client._CONNECT_S", 2.0)
+    certificates = office.authority()
+    key = read_tls(certificates.client_key)
+    public: Any = key.public_key()
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(days=9)
+    ended = Authority.load(office.folder / "ca").issue_client(public, "office", long_ago, 1)
+    certificates.client.write_bytes(ended.public_bytes(Encoding.PEM))
+    tls = {
+        "ca_file": str(certificates.ca),
+        "cert_file": str(certificates.client),
+        "key_file": str(certificates.client_key),
+    }
+    strict = Mosquitto(tmp_path, certificates)
+    try:
+        strict.start()
+        with pytest.raises(BrokerError, match=r"our certificate .* ended on 20"):
+            SiteClient(broker(strict.port, tls=tls)).open()
+    finally:
+        strict.kill()
 
 
 # paho leaves the socket of a handshake that failed to the collector
