@@ -1,9 +1,9 @@
 """Commands: taken from the network at once, judged one by one, and obeyed on threads of their own.
 
 The first thread judges, and obeys what concerns the door, the keys, and the beginning and end of an
-enrolment; what may take its time is
-obeyed by a second one, so that nobody waits outside while a photo is looked at. Whatever happens,
-the sender gets at most one reply, and a refusal is on the record unless there is a flood of them.
+enrolment; what may take its time is obeyed by a second one, so that nobody waits outside while a
+photo is looked at. Whatever happens, the sender gets at most one reply, and a refusal is on the
+record unless there is a flood of them.
 """
 
 from __future__ import annotations
@@ -253,16 +253,16 @@ class Commands:
 
     def _handled(self, judged: Refusal | Reply | Passed, case: Case) -> Reply:
         if isinstance(judged, Refusal):
-            reply = Reply("refused", judged.reason, judged.text)
-        elif isinstance(judged, Reply):
-            reply = judged
-        else:
-            reply = self._carried_out(judged)
-        refused = reply.result == "refused"
-        self._counts["refused" if refused else "accepted"] += 1
-        if refused:
+            self._counts["refused"] += 1
+            self._refusals.note(case, judged)
+            return Reply("refused", judged.reason, judged.text)
+        self._counts["accepted"] += 1
+        if isinstance(judged, Reply):
+            return judged
+        reply = self._carried_out(judged)
+        if reply.result == "refused":
             # why somebody cannot be enrolled or found may name people: the reply tells it
-            named = isinstance(judged, Passed) and "person_id" in type(judged.args).model_fields
+            named = "person_id" in type(judged.args).model_fields
             self._refusals.note(case, Refusal(reply.reason, "" if named else reply.text))
         return reply
 

@@ -152,7 +152,6 @@ def test_what_the_handler_refuses_is_on_the_record_too_without_a_word_about_peop
         {"command": "enrol.start", "id": second["id"], "key": "enroller", "reason": "duplicate",
          "text": "", "unrecorded": 0},
     ]  # fmt: skip
-    assert desk.commands.counts["refused"] == 2
 
 
 def test_an_enrolment_that_is_cancelled_at_once_was_begun_before(
