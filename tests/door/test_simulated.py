@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,19 +86,23 @@ def test_an_unwritable_record_is_told_at_open(tmp_path: Path) -> None:
         open_door(settings(tmp_path))
 
 
+def swap(line: Any, path: Path) -> None:
+    """Another file under the hands of a line, which another thread may be writing just now."""
+    before, line._file = line._file, path.open("ab", buffering=0)
+    before.close()
+
+
 def test_a_full_disk_refuses_the_pulse_and_leaves_the_relay_at_rest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     door = open_door(settings(tmp_path / "door.jsonl"))
     line = door._line  # type: ignore[attr-defined]
-    line._file.close()
-    line._file = Path("/dev/full").open("ab", buffering=0)  # noqa: SIM115
+    swap(line, Path("/dev/full"))
     with pytest.raises(DoorError, match="No space left"):
         door.pulse(1)
     with pytest.raises(DoorError, match="No space left"):
         door.pulse(1)
-    line._file.close()
-    line._file = (tmp_path / "door.jsonl").open("ab", buffering=0)
+    swap(line, tmp_path / "door.jsonl")
     until(lambda: not door.relay and door.describe()["fault"] is None)
     door.pulse(0.05)
     until(lambda: not door.relay)

@@ -25,7 +25,7 @@ def watchdogs(terminal: Terminal) -> int:
 def test_a_camera_that_vanishes_is_told_once_and_once_when_it_is_back(
     door: Door,
 ) -> None:
-    seq = door.site.event("terminal.started")["seq"]
+    seq = door.leave()
     door.stage.unplug()
     lost = door.site.event("camera.lost", after=seq)
     assert lost["data"]["reason"]
@@ -76,7 +76,7 @@ def test_ready_is_told_after_the_first_frame_and_only_once(
     wait(lambda: "STOPPING=1" in told)
     assert told.count("READY=1") == told.count("STOPPING=1") == 1
     assert told[-1] == "STOPPING=1"
-    assert set(told) == {"READY=1", "WATCHDOG=1", "STOPPING=1"}
+    assert set(told) == {"READY=1", "WATCHDOG=1", "WATCHDOG_USEC=10000000", "STOPPING=1"}
 
 
 def test_a_terminal_that_stands_still_feeds_no_watchdog(door: Door) -> None:
