@@ -9,7 +9,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import StorageError
-from edged.mqtt.auth import Keyring, Refusal
+from edged.mqtt.auth import LARGEST_COMMAND, Keyring, Refusal
 from edged.sync.follower import Follower
 from edged.sync.offers import Offers
 from edged.sync.wire import LARGEST_MESSAGE
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ROLE = "enroller"
+_HEADS = 16
 _WAITING = 4  # messages of the site; one is asked for at a time
 _LONGEST_WAIT_S = 60.0
 _END_S = 5.0
@@ -119,11 +120,13 @@ class Follow:
 
     def heard(self, kind: str, message: bytes) -> None:
         """From the network's thread; more than was asked for is let fall and asked for again."""
-        if len(message) > LARGEST_MESSAGE:
+        if len(message) > (LARGEST_COMMAND if kind == "head" else LARGEST_MESSAGE):
             return
         with self._news:
-            if kind == "head":  # only the newest says anything
-                self._inbox = deque(one for one in self._inbox if one[0] != "head")
+            if kind == "head":  # the newest says most, but anybody's garbage may be newer
+                heads = [one for one in self._inbox if one[0] == "head"]
+                if len(heads) >= _HEADS:
+                    self._inbox.remove(heads[0])
             elif sum(one[0] in {"batch", "chunk"} for one in self._inbox) >= _WAITING:
                 return
             self._inbox.append((kind, message))

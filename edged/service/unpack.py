@@ -54,7 +54,7 @@ def unpack(archive: Path, folder: Path) -> Path:
         try:
             with _Careful(archive, "rb") as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
                 for member in _members(tar, folder):
-                    tar.extract(member, folder, filter="data")
+                    _put(tar, member, _within(folder, member.name))
         except _DAMAGED as fault:
             raise BundleError(f"the archive cannot be unpacked: {fault}") from fault
     places = [folder, *(path for path in sorted(folder.iterdir()) if path.is_dir())]
@@ -62,6 +62,27 @@ def unpack(archive: Path, folder: Path) -> Path:
         if (place / MANIFEST_NAME).is_file():
             return place
     raise BundleError(f"the archive holds no {MANIFEST_NAME}; pack a bundle's folder")
+
+
+def _within(folder: Path, name: str) -> Path:
+    """Where a member goes; an absolute name is taken as one below the folder."""
+    path = folder.joinpath(*(part for part in name.split("/") if part not in ("", ".")))
+    if ".." in path.parts:
+        raise BundleError("the archive holds a name that leads outside of it")
+    return path
+
+
+def _put(tar: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:
+    """Content alone, neither owner nor mode nor time; Python 3.11.2 has no filters of its own."""
+    if member.isdir():
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source = tar.extractfile(member)
+    if source is None:
+        raise BundleError("the archive holds a link or a device; pack plain files only")
+    with source, path.open("xb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def _members(tar: tarfile.TarFile, folder: Path) -> Iterator[tarfile.TarInfo]:

@@ -157,7 +157,7 @@ def test_a_watch_verifies_saves_and_the_chain_is_whole(ctl: Ctl, tmp_path: Path)
     key.write_text(identity["signing"]["public_key"])
     save = tmp_path / "events.log"
     assert ctl.door("replay", "--from", "1")["data"]["events"] >= 1
-    watching = ["--backlog", "--verify-key", key, "--save", save, "--for", "1", "--json"]
+    watching = ["--backlog", "--verify-key", key, "--save", save, "--for", "4", "--json"]
     first = ctl("watch", "-t", "door-1", *watching)
     assert ctl.door("replay", "--from", "1")["data"]["events"] >= 1
     again = ctl("watch", "-t", "door-1", *watching)

@@ -170,3 +170,16 @@ def make_stranger(mosquitto: Mosquitto) -> Iterator[Callable[[], Stranger]]:
     yield make
     for stranger in made:
         stranger.close()
+
+
+def test_garbage_that_comes_after_it_does_not_take_the_place_of_what_the_site_says(
+    log: Site, doors: Callable[..., Door]
+) -> None:
+    log.enrol("ann")
+    door = doors("door-1")
+    with door.follow._news:  # everything below is there before the first is looked at
+        door.follow.heard("head", log.head("door-1"))
+        for _ in range(10):
+            door.follow.heard("head", b"garbage")
+            door.follow.heard("head", bytes(LARGEST_MESSAGE))
+    until(lambda: door.site.get("behind") == 1)

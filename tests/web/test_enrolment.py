@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,10 +75,12 @@ def open_page(asked: Screen, port: int, chrome: Chromium) -> Iterator[Callable[.
 
 def press(chrome: Chromium, button: str) -> None:
     """A finger on a button, until it is taken."""
+    from selenium.common.exceptions import ElementNotInteractableException
     from selenium.webdriver.common.by import By
 
     def taken() -> bool:
-        chrome.driver.find_element(By.ID, button).click()
+        with suppress(ElementNotInteractableException):  # the page is still moving
+            chrome.driver.find_element(By.ID, button).click()
         return bool(chrome.run("return document.getElementById('agree').disabled"))
 
     until(taken, 10)
@@ -364,7 +367,7 @@ def test_a_page_of_another_site_in_the_same_browser_cannot_answer(
                 "document.body?.textContent.includes('not from another site')"
             )
             chrome.driver.get(home + "again")
-            assert chrome.run("return sessionStorage.seen") == "kept"
+            chrome.until("sessionStorage.seen === 'kept'")
         finally:
             chrome.blank()
             server.shutdown()
