@@ -18,7 +18,10 @@
     │   └── DiskFull       there is no room left; nothing was half-written
     ├── GalleryError       the gallery refuses a person or a template
     │   └── EnrolmentRefused  a rule of the site speaks against an enrolment (has a code)
-    ├── DoorError          the relay cannot be driven
+    ├── DoorError          the relay cannot be driven, an input cannot be read
+    ├── ReaderError        a reader of cards, PINs or codes, or the line to a panel, cannot be used
+    ├── RulesError         a calendar, a schedule or a rule of access cannot be used
+    ├── AttendanceError    punches cannot be reported or corrected as asked
     ├── BrokerError        the MQTT settings are unusable (an unreachable broker is no error)
     ├── ProvisionError     a terminal and its site cannot be made known to each other
     ├── ScreenError        the page for the terminal's own screen cannot be served
@@ -114,6 +117,18 @@ class EnrolmentRefused(GalleryError):
 
 class DoorError(EdgedError):
     """The relay cannot be driven."""
+
+
+class ReaderError(EdgedError):
+    """A reader of cards, PINs or codes, or the line to a panel, cannot be used."""
+
+
+class RulesError(EdgedError):
+    """A calendar, a schedule or a rule of access cannot be used."""
+
+
+class AttendanceError(EdgedError):
+    """Punches cannot be reported or corrected as asked."""
 
 
 class BrokerError(EdgedError):

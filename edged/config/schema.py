@@ -6,15 +6,14 @@ configuration file (see `edged.config.load`).
 
 from __future__ import annotations
 
-import difflib
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
-    BaseModel,
+    AfterValidator,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -22,41 +21,15 @@ from pydantic import (
     model_validator,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
+from edged.config.access import Access, Holidays, Peer, Schedule
+from edged.config.attendance import Attendance
+from edged.config.base import NAME, Misplaced, Name, Settings, unknown_name, within
+from edged.config.door import Door, GpioDoor, SimulatedDoor
+from edged.config.readers import Panel, Reader
 
-_UNITS = {"s": "seconds", "ms": "milliseconds", "px": "pixels", "deg": "degrees", "hz": "hertz"}
-_NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
+__all__ = ["NAME", "Config", "Door", "GpioDoor", "Misplaced", "Name", "Settings", "SimulatedDoor"]
+
 _BUNDLE = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-
-
-def _plain_number(value: Any) -> Any:
-    """Refuse text such as ``3s`` or ``500ms``: the unit stands in the setting's name."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number, not true or false")
-    if isinstance(value, str):
-        found = re.fullmatch(r"\s*(-?[\d.]+)\s*([A-Za-z%]+)\s*", value)
-        if found:
-            unit = _UNITS.get(found[2], found[2])
-            raise ValueError(
-                f"expected a plain number, the unit stands in the setting's name; "
-                f"{value!r} is in {unit}"
-            )
-        raise ValueError("expected a number")
-    return value
-
-
-def _number(minimum: float, maximum: float) -> Any:
-    return (BeforeValidator(_plain_number), Field(ge=minimum, le=maximum))
-
-
-Name = Annotated[str, Field(pattern=_NAME)]
-
-
-class Settings(BaseModel):
-    """A part of the configuration: frozen, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, hide_input_in_errors=False)
 
 
 class OpenCVCamera(Settings):
@@ -64,24 +37,24 @@ class OpenCVCamera(Settings):
 
     driver: Literal["opencv"]
     source: int | str = 0
-    width_px: Annotated[int, *_number(160, 4096)] = 640
-    height_px: Annotated[int, *_number(120, 4096)] = 480
-    rate_hz: Annotated[float, *_number(1, 120)] = 15
+    width_px: Annotated[int, *within(160, 4096)] = 640
+    height_px: Annotated[int, *within(120, 4096)] = 480
+    rate_hz: Annotated[float, *within(1, 120)] = 15
     rotate_deg: Literal[0, 90, 180, 270] = 0
     fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9]{4}$")] | None = None
-    timeout_s: Annotated[float, *_number(0.5, 8)] = 5  # well within WatchdogSec
+    timeout_s: Annotated[float, *within(0.5, 8)] = 5  # well within WatchdogSec
 
 
 class PiCamera(Settings):
     """A Raspberry Pi camera, read by picamera2."""
 
     driver: Literal["picamera2"]
-    number: Annotated[int, *_number(0, 7)] = 0
-    width_px: Annotated[int, *_number(160, 4096)] = 640
-    height_px: Annotated[int, *_number(120, 4096)] = 480
-    rate_hz: Annotated[float, *_number(1, 120)] = 15
+    number: Annotated[int, *within(0, 7)] = 0
+    width_px: Annotated[int, *within(160, 4096)] = 640
+    height_px: Annotated[int, *within(120, 4096)] = 480
+    rate_hz: Annotated[float, *within(1, 120)] = 15
     rotate_deg: Literal[0, 90, 180, 270] = 0
-    timeout_s: Annotated[float, *_number(0.5, 8)] = 5  # well within WatchdogSec
+    timeout_s: Annotated[float, *within(0.5, 8)] = 5  # well within WatchdogSec
 
 
 class ReplayCamera(Settings):
@@ -89,7 +62,7 @@ class ReplayCamera(Settings):
 
     driver: Literal["replay"]
     source: Path
-    rate_hz: Annotated[float, *_number(0.1, 1000)] = 15
+    rate_hz: Annotated[float, *within(0.1, 1000)] = 15
     pace: Literal["real", "fast"] = "real"
     loop: bool = False
     rotate_deg: Literal[0, 90, 180, 270] = 0
@@ -118,7 +91,7 @@ class Model(Settings):
     allow_unsigned: tuple[Annotated[str, Field(pattern=_BUNDLE)], ...] = ()
     runtime: Literal["auto", "openvino", "onnxruntime"] = "auto"
     device: str = "auto"
-    threads: Annotated[int, *_number(0, 64)] = 0
+    threads: Annotated[int, *within(0, 64)] = 0
     options: dict[str, str | int | float | bool] = {}
     cache_dir: Path | None = None
 
@@ -126,18 +99,18 @@ class Model(Settings):
 class Vision(Settings):
     """When a view of a face is fit to be used. Shares are of the frame or of the face."""
 
-    smallest_face_px: Annotated[int, *_number(20, 1000)] = 50
-    detect_every_frames: Annotated[int, *_number(1, 60)] = 5
-    near_face_px: Annotated[int, *_number(20, 2000)] = 72
-    largest_face_share: Annotated[float, *_number(0.2, 1.0)] = 0.8
-    off_centre_share: Annotated[float, *_number(0.1, 0.5)] = 0.38
-    largest_yaw_deg: Annotated[float, *_number(5, 90)] = 35
-    largest_pitch_deg: Annotated[float, *_number(5, 90)] = 30
-    largest_roll_deg: Annotated[float, *_number(5, 90)] = 30
-    dark_level: Annotated[float, *_number(0, 255)] = 45
-    bright_level: Annotated[float, *_number(0, 255)] = 225
-    backlight_ratio: Annotated[float, *_number(1, 20)] = 2.5
-    blur_level: Annotated[float, *_number(0, 1)] = 0.6
+    smallest_face_px: Annotated[int, *within(20, 1000)] = 50
+    detect_every_frames: Annotated[int, *within(1, 60)] = 5
+    near_face_px: Annotated[int, *within(20, 2000)] = 72
+    largest_face_share: Annotated[float, *within(0.2, 1.0)] = 0.8
+    off_centre_share: Annotated[float, *within(0.1, 0.5)] = 0.38
+    largest_yaw_deg: Annotated[float, *within(5, 90)] = 35
+    largest_pitch_deg: Annotated[float, *within(5, 90)] = 30
+    largest_roll_deg: Annotated[float, *within(5, 90)] = 30
+    dark_level: Annotated[float, *within(0, 255)] = 45
+    bright_level: Annotated[float, *within(0, 255)] = 225
+    backlight_ratio: Annotated[float, *within(1, 20)] = 2.5
+    blur_level: Annotated[float, *within(0, 1)] = 0.6
 
     @model_validator(mode="after")
     def _ordered(self) -> Vision:
@@ -160,24 +133,24 @@ class Decision(Settings):
     """
 
     profile: Literal["attendance", "access", "high_security"] = "access"
-    fpir: Annotated[float, *_number(1e-6, 0.1)] | None = None
-    similarity: Annotated[float, *_number(0.2, 0.99)] | None = None
-    review_fpir_factor: Annotated[float, *_number(1, 1000)] = 30
-    margin: Annotated[float, *_number(0, 0.5)] | None = None
+    fpir: Annotated[float, *within(1e-6, 0.1)] | None = None
+    similarity: Annotated[float, *within(0.2, 0.99)] | None = None
+    review_fpir_factor: Annotated[float, *within(1, 1000)] = 30
+    margin: Annotated[float, *within(0, 0.5)] | None = None
     doubtful: Literal["review", "retake", "second_factor"] = "review"
     one_person: bool | None = None
-    minimum_quality: Annotated[float, *_number(0, 1)] | None = None
-    view_quality: Annotated[float, *_number(0, 1)] | None = None
-    evidence_frames: Annotated[int, *_number(1, 50)] = 3
-    denial_frames: Annotated[int, *_number(1, 200)] = 10
-    denial_after_s: Annotated[float, *_number(0.1, 60)] = 1.5
-    retake_after_s: Annotated[float, *_number(0.5, 60)] = 3
-    gone_after_s: Annotated[float, *_number(0.1, 60)] = 1
-    cool_down_s: Annotated[float, *_number(0.5, 3600)] = 8
-    serve_again_after_s: Annotated[float, *_number(1, 86400)] | None = None
-    strangers_per_day: Annotated[float, *_number(0, 1e6)] | None = None
-    instruction_hold_s: Annotated[float, *_number(0, 10)] = 1
-    instruction_delay_s: Annotated[float, *_number(0, 10)] = 0.3
+    minimum_quality: Annotated[float, *within(0, 1)] | None = None
+    view_quality: Annotated[float, *within(0, 1)] | None = None
+    evidence_frames: Annotated[int, *within(1, 50)] = 3
+    denial_frames: Annotated[int, *within(1, 200)] = 10
+    denial_after_s: Annotated[float, *within(0.1, 60)] = 1.5
+    retake_after_s: Annotated[float, *within(0.5, 60)] = 3
+    gone_after_s: Annotated[float, *within(0.1, 60)] = 1
+    cool_down_s: Annotated[float, *within(0.5, 3600)] = 8
+    serve_again_after_s: Annotated[float, *within(1, 86400)] | None = None
+    strangers_per_day: Annotated[float, *within(0, 1e6)] | None = None
+    instruction_hold_s: Annotated[float, *within(0, 10)] = 1
+    instruction_delay_s: Annotated[float, *within(0, 10)] = 0.3
 
     @model_validator(mode="after")
     def _ordered(self) -> Decision:
@@ -215,7 +188,7 @@ class TamperLine(Settings):
 
     driver: Literal["gpio", "simulated"]
     chip: str = "/dev/gpiochip0"
-    line: Annotated[int, *_number(0, 1023)] | str | None = None
+    line: Annotated[int, *within(0, 1023)] | str | None = None
     active_low: bool = False
     file: Path | None = None
 
@@ -236,7 +209,7 @@ class Wipe(Settings):
     """
 
     tamper: TamperLine | None = None
-    wrong_keys: Annotated[int, *_number(3, 1000)] | None = None
+    wrong_keys: Annotated[int, *within(3, 1000)] | None = None
 
 
 class Gallery(Settings):
@@ -253,43 +226,22 @@ class Gallery(Settings):
 
     path: Path = Path("/var/lib/edged/gallery.db")
     keys: Path | None = None
-    templates_per_person: Annotated[int, *_number(1, 50)] = 5
-    enrolment_views: Annotated[int, *_number(1, 20)] = 3
-    enrolment_timeout_s: Annotated[float, *_number(5, 600)] = 60
+    templates_per_person: Annotated[int, *within(1, 50)] = 5
+    enrolment_views: Annotated[int, *within(1, 20)] = 3
+    enrolment_timeout_s: Annotated[float, *within(5, 600)] = 60
     enrolment_confirm: Literal["turn", "page", "none"] = "turn"
     duplicates: Literal["refuse", "allow"] = "refuse"
     lookalikes: Literal["margin", "second_factor", "off"] = "margin"
-    lookalike_margin: Annotated[float, *_number(0, 0.5)] = 0.1
+    lookalike_margin: Annotated[float, *within(0, 0.5)] = 0.1
     adaptation: bool = False
     require_consent: bool = False
-    retention_days: Annotated[int, *_number(0, 3650)] = 30
+    retention_days: Annotated[int, *within(0, 3650)] = 30
     wipe: Wipe = Wipe()
 
     @property
     def keys_path(self) -> Path:
         """The file of the people's keys."""
         return self.keys or self.path.with_suffix(".keys")
-
-
-class SimulatedDoor(Settings):
-    """No relay: a record of what would have happened, one JSON object a line."""
-
-    driver: Literal["simulated"]
-    record: Path | None = None
-    pulse_s: Annotated[float, *_number(0.1, 60)] = 3
-
-
-class GpioDoor(Settings):
-    """A relay on a GPIO line, driven by libgpiod v2; at rest the line is inactive."""
-
-    driver: Literal["gpio"]
-    chip: str = "/dev/gpiochip0"
-    line: Annotated[int, *_number(0, 1023)] | str = 17
-    active_low: bool = False
-    pulse_s: Annotated[float, *_number(0.1, 60)] = 3
-
-
-Door = Annotated[SimulatedDoor | GpioDoor, Field(discriminator="driver")]
 
 
 class Events(Settings):
@@ -302,10 +254,10 @@ class Events(Settings):
     """
 
     path: Path = Path("/var/lib/edged/events.db")
-    capacity: Annotated[int, *_number(1000, 10_000_000)] = 1_000_000
-    keep_days: Annotated[int, *_number(0, 3650)] = 30
-    largest_mb: Annotated[int, *_number(4, 100_000)] = 400
-    keep_free_mb: Annotated[int, *_number(0, 100_000)] = 20
+    capacity: Annotated[int, *within(1000, 10_000_000)] = 1_000_000
+    keep_days: Annotated[int, *within(0, 3650)] = 30
+    largest_mb: Annotated[int, *within(4, 100_000)] = 400
+    keep_free_mb: Annotated[int, *within(0, 100_000)] = 20
     on_write_failure: Literal["deny", "grant"] = "deny"
 
 
@@ -349,13 +301,13 @@ class Commands(Settings):
     keys: tuple[CommandKey, ...] = ()
     allow_unsigned: bool = False
     unsynced_clock: Literal["refuse", "accept"] = "refuse"
-    longest_validity_s: Annotated[float, *_number(1, 3600)] = 60
-    rate_hz: Annotated[float, *_number(0.1, 1000)] = 5
+    longest_validity_s: Annotated[float, *within(1, 3600)] = 60
+    rate_hz: Annotated[float, *within(0.1, 1000)] = 5
     two_person: frozenset[
         Literal["door.mode", "gallery.wipe", "model.install", "model.rollback", "snapshot"]
     ] = frozenset()
-    two_person_within_s: Annotated[float, *_number(10, 3600)] = 300
-    rotation_overlap_s: Annotated[float, *_number(0, 2_592_000)] = 86_400
+    two_person_within_s: Annotated[float, *within(10, 3600)] = 300
+    rotation_overlap_s: Annotated[float, *within(0, 2_592_000)] = 86_400
 
     @field_validator("keys")
     @classmethod
@@ -407,17 +359,17 @@ class Mqtt(Settings):
     """
 
     host: str
-    port: Annotated[int, *_number(1, 65535)] | None = None
+    port: Annotated[int, *within(1, 65535)] | None = None
     protocol: Literal["5", "3.1.1"] = "5"
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$")] = "edged"
     client_id: str | None = None
     username: str | None = None
     password_file: Path | None = None
     tls: Tls | None = None
-    keepalive_s: Annotated[int, *_number(5, 3600)] = 20
-    reconnect_max_s: Annotated[float, *_number(1, 3600)] = 30
-    live_within_s: Annotated[float, *_number(1, 3600)] = 10
-    backlog_hz: Annotated[float, *_number(1, 100_000)] = 200
+    keepalive_s: Annotated[int, *within(5, 3600)] = 20
+    reconnect_max_s: Annotated[float, *within(1, 3600)] = 30
+    live_within_s: Annotated[float, *within(1, 3600)] = 10
+    backlog_hz: Annotated[float, *within(1, 100_000)] = 200
     topic_dots: Literal["dot", "dash"] = "dot"
     snapshot_key: str | None = None
     homeassistant: HomeAssistant | None = None
@@ -447,37 +399,19 @@ class Mqtt(Settings):
         return self.port or (8883 if self.tls else 1883)
 
 
-class Misplaced(ValueError):
-    """Problems that show only when several settings are seen together, each at its own place.
-
-    Attributes:
-        problems: the path of a setting below the one that was validated, and what is wrong.
-    """
-
-    def __init__(self, problems: list[tuple[tuple[str, ...], str]]) -> None:
-        super().__init__("; ".join(f"{'.'.join(path)}: {what}" for path, what in problems))
-        self.problems = problems
-
-
-def _unknown_name(what: str, name: str, known: Collection[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(known) or 'none'}"
-    return f"unknown {what}; {hint}"
-
-
 class Pulses(Settings):
     """What one lamp or buzzer does: seconds on, off, on, off …; ``times`` rounds, 0 for ever."""
 
     seconds: Annotated[
-        tuple[Annotated[float, *_number(0.02, 60)], ...], Field(min_length=1, max_length=64)
+        tuple[Annotated[float, *within(0.02, 60)], ...], Field(min_length=1, max_length=64)
     ]
-    times: Annotated[int, *_number(0, 1000)] = 1
+    times: Annotated[int, *within(0, 1000)] = 1
 
 
 class SignalLine(Settings):
     """A lamp or a buzzer on a GPIO line."""
 
-    line: Annotated[int, *_number(0, 1023)] | str
+    line: Annotated[int, *within(0, 1023)] | str
     active_low: bool = False
 
 
@@ -531,11 +465,11 @@ class Signals(Settings):
             taken.setdefault(wired.line, name)
         for state, table in self.states.items():
             if state not in SIGNAL_STATES:
-                what = _unknown_name("state", state, SIGNAL_STATES)
+                what = unknown_name("state", state, SIGNAL_STATES)
                 problems.append((("states", state), what))
             for name in table:
                 if name not in self.lines:
-                    what = _unknown_name("line", name, self.lines)
+                    what = unknown_name("line", name, self.lines)
                     problems.append((("states", state, name), what))
         if problems:
             raise Misplaced(problems)
@@ -547,7 +481,7 @@ class History(Settings):
     ``path`` it lies beside the events."""
 
     path: Path | None = None
-    keep_days: Annotated[int, *_number(1, 3650)] = 90
+    keep_days: Annotated[int, *within(1, 3650)] = 90
 
 
 class Recording(Settings):
@@ -555,8 +489,8 @@ class Recording(Settings):
     templates."""
 
     path: Path
-    keep_days: Annotated[int, *_number(1, 365)] = 7
-    largest_mb: Annotated[int, *_number(1, 100_000)] = 500
+    keep_days: Annotated[int, *within(1, 365)] = 7
+    largest_mb: Annotated[int, *within(1, 100_000)] = 500
 
 
 class Installer(Settings):
@@ -585,7 +519,7 @@ class Web(Settings):
     ``texts`` is a file with more languages or other words.
     """
 
-    port: Annotated[int, *_number(1, 65535)] = 8480
+    port: Annotated[int, *within(1, 65535)] = 8480
     live_picture: bool = True
     names: bool = False
     sound: bool = False
@@ -593,8 +527,19 @@ class Web(Settings):
     installer: Installer | None = None
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no time zone of this name; such as Europe/Berlin") from None
+    return value
+
+
+TimeZone = Annotated[str, AfterValidator(_zone)]
+
+
 class Config(Settings):
-    """One terminal."""
+    """One terminal. Left out, ``time_zone`` is the machine's."""
 
     site: Name
     terminal: Name
@@ -605,6 +550,14 @@ class Config(Settings):
     key: Key
     gallery: Gallery = Gallery()
     door: Door
+    time_zone: TimeZone | None = None
+    schedules: dict[Name, Schedule] = {}
+    holidays: Holidays = Holidays()
+    access: Access | None = None
+    readers: dict[Name, Reader] = {}
+    panel: Panel | None = None
+    attendance: Attendance | None = None
+    peers: tuple[Peer, ...] = ()
     events: Events = Events()
     mqtt: Mqtt | None = None
     web: Web | None = None

@@ -64,7 +64,7 @@ def values(name: str, field: dict[str, Any]) -> str:
         return "`true`, `false`"
     if field.get("format") == "path":
         return "path"
-    if field.get("pattern") == schema._NAME:
+    if field.get("pattern") == schema.NAME:
         return "name"
     return WORDS[field["type"]]
 

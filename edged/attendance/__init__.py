@@ -1,0 +1,1 @@
+"""Working days out of punches. Pure: time comes in."""

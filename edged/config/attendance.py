@@ -1,0 +1,32 @@
+"""Working days: which punch a presentation is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from edged.config.base import Name, Settings, within
+
+PunchState = Literal["in", "out", "break", "return", "field", "overtime"]
+
+
+class StateSpan(Settings):
+    """The state that a schedule gives to a presentation."""
+
+    state: PunchState
+    when: Name
+
+
+class Attendance(Settings):
+    """Punches of a terminal. The state is what a key said within ``key_within_s``, else the
+    timetable's, else the terminal's ``role``; ``toggle`` is the next of in and out. The same
+    person in the same state within ``fold_within_s`` is one punch, with a count. ``day_begins``
+    is when a working day begins, for shifts over midnight."""
+
+    role: Literal["in", "out", "toggle"] = "toggle"
+    timetable: tuple[StateSpan, ...] = ()
+    keys: tuple[PunchState, ...] = ()
+    key_within_s: Annotated[float, *within(2, 120)] = 15
+    fold_within_s: Annotated[float, *within(0, 3600)] = 60
+    day_begins: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "04:00"

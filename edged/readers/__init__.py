@@ -1,0 +1,1 @@
+"""Readers of cards, PINs and codes, and being a reader ourselves."""
