@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 
 from edged.config.base import Misplaced, Name, Settings, within
 
+CHIP = "/dev/gpiochip0"
+
 ALARMS = ("forced", "pre_alarm", "held_open", "tamper", "fire", "unlocked", "duress", "bell")
 """What an output can tell."""
 
@@ -133,7 +135,7 @@ class GpioDoor(DoorSettings):
     """A relay on a GPIO line, driven by libgpiod v2; at rest the line is inactive."""
 
     driver: Literal["gpio"]
-    chip: str = "/dev/gpiochip0"
+    chip: str = CHIP
     line: Annotated[int, *within(0, 1023)] | str = 17
     active_low: bool = False
 

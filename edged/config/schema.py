@@ -26,6 +26,7 @@ from edged.config.attendance import Attendance
 from edged.config.base import NAME, Misplaced, Name, Settings, unknown_name, within
 from edged.config.door import Door, GpioDoor, SimulatedDoor
 from edged.config.readers import Panel, Reader
+from edged.config.whole import problems
 
 __all__ = ["NAME", "Config", "Door", "GpioDoor", "Misplaced", "Name", "Settings", "SimulatedDoor"]
 
@@ -568,35 +569,8 @@ class Config(Settings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @model_validator(mode="after")
-    def _names_without_dots(self) -> Config:
-        if self.mqtt is None or self.mqtt.topic_dots == "dot":
-            return self
-        problems: list[tuple[tuple[str, ...], str]] = [
-            ((name,), "has a dot, which mqtt.topic_dots: dash cannot write")
-            for name in ("site", "terminal")
-            if "." in getattr(self, name)
-        ]
-        if problems:
-            raise Misplaced(problems)
-        return self
-
-    @model_validator(mode="after")
-    def _page_to_agree_on(self) -> Config:
-        if self.gallery.enrolment_confirm == "page" and self.web is None:
-            what = "page needs the section web: its page holds the buttons"
-            raise Misplaced([(("gallery", "enrolment_confirm"), what)])
-        return self
-
-    @model_validator(mode="after")
-    def _lines_of_their_own(self) -> Config:
-        door, signals = self.door, self.signals
-        if signals is None or signals.driver != "gpio" or not isinstance(door, GpioDoor):
-            return self
-        clashes: list[tuple[tuple[str, ...], str]] = [
-            (("signals", "lines", name, "line"), f"line {wired.line} is the door's")
-            for name, wired in signals.lines.items()
-            if wired.line == door.line and signals.chip == door.chip
-        ]
-        if clashes:
-            raise Misplaced(clashes)
+    def _whole(self) -> Config:
+        found = problems(self)
+        if found:
+            raise Misplaced(found)
         return self

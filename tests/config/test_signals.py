@@ -71,7 +71,11 @@ def test_every_state_may_be_shown(state: str) -> None:
             "line: 22",
             "t.yaml:10:13: signals.lines.green.line: line 22 is red's already",
         ),
-        ("line: 22", "line: 17", "t.yaml:9:11: signals.lines.red.line: line 17 is the door's"),
+        (
+            "line: 22",
+            "line: 17",
+            "t.yaml:9:11: signals.lines.red.line: line 17 is the door's already",
+        ),
         (
             "times: 3",
             "tims: 3",
