@@ -35,6 +35,9 @@ class Display:
     Attributes:
         prompt: what they are asked before their enrolment.
         ended: how the enrolment ended of who still stands there.
+        ask: what is asked for beside the face: one of `edged.web.view.ASKS`.
+        why: the reason code of who was not let in, where the person may know it.
+        punched: the state of the punch that was made with this, such as "in".
     """
 
     phase: Phase
@@ -45,3 +48,6 @@ class Display:
     name: str | None = None
     prompt: Prompt | None = None
     ended: Literal["enrolled", "not_enrolled"] | None = None
+    ask: str | None = None
+    why: str | None = None
+    punched: str | None = None
