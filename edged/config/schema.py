@@ -516,7 +516,8 @@ class Installer(Settings):
 class Web(Settings):
     """The page for the terminal's own screen, on loopback only.
 
-    ``live_picture`` shows the camera's picture, ``names`` greets by name, ``sound`` adds cues;
+    ``live_picture`` shows the camera's picture, ``names`` greets by name, ``sound`` adds cues,
+    ``pin_pad`` takes a PIN on a touchscreen;
     ``texts`` is a file with more languages or other words.
     """
 
@@ -524,6 +525,7 @@ class Web(Settings):
     live_picture: bool = True
     names: bool = False
     sound: bool = False
+    pin_pad: bool = False
     texts: Path | None = None
     installer: Installer | None = None
 

@@ -43,11 +43,17 @@ class Pages:
         self._screen: Screen | None = None
         self._installer: InstallerPage | None = None
 
-    def open(self, stack: ExitStack, answer: Callable[[str, bool], bool] | None = None) -> None:
+    def open(
+        self,
+        stack: ExitStack,
+        answer: Callable[[str, bool], bool] | None = None,
+        read: Callable[[str, str], None] | None = None,
+    ) -> None:
         """Serve what is configured; `stack` closes it again.
 
         Args:
             answer: takes the token of a question and whether the person agreed.
+            read: takes what is typed or pressed on the page: "pin" or "key", and its value.
         """
         page = self._installer = open_installer(self._config, self._policy, self._state, stack)
         if self._config.web is None:
@@ -58,6 +64,8 @@ class Pages:
             self._metrics.prometheus,
             blind=lambda: not self._state.degraded.keys().isdisjoint(_BLIND),
             answer=answer if self._config.gallery.enrolment_confirm == "page" else None,
+            read=read,
+            keys=() if self._config.attendance is None else self._config.attendance.keys,
             installer=page.app if page is not None else None,
         )
         stack.callback(screen.close)
@@ -86,6 +94,9 @@ class Pages:
                     display.name,
                     question=_question(display.prompt),
                     ended=display.ended,
+                    asks=display.ask,
+                    why=display.why,
+                    punched=display.punched,
                 )
             )
 

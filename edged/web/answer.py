@@ -8,20 +8,17 @@ read the events knows, and that is good for one answer to one question.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import PlainTextResponse, Response
 
-from edged.web.origin import from_here
+from edged.web.posted import posted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
-
-_LARGEST = 512
 
 
 def taking(answer: Callable[[str, bool], bool]) -> Callable[[Request], Awaitable[Response]]:
@@ -32,33 +29,14 @@ def taking(answer: Callable[[str, bool], bool]) -> Callable[[Request], Awaitable
     """
 
     async def take(request: Request) -> Response:
-        if not from_here(request.headers):
-            return PlainTextResponse("not from another site\n", 403)
-        if request.headers.get("content-type") != "application/json":
-            return PlainTextResponse("only JSON\n", 415)
-        body = b""
-        async for piece in request.stream():
-            body += piece
-            if len(body) > _LARGEST:
-                return PlainTextResponse("too much\n", 413)
-        given = _read(body)
-        if given is None:
+        given = await posted(request, {"token", "agreed"})
+        if isinstance(given, Response):
+            return given
+        token, agreed = given["token"], given["agreed"]
+        if not isinstance(token, str) or not token.isascii() or not isinstance(agreed, bool):
             return PlainTextResponse("not an answer\n", 400)
-        if not await run_in_threadpool(answer, *given):
+        if not await run_in_threadpool(answer, token, agreed):
             return PlainTextResponse("nobody is asked this\n", 409)
         return Response(status_code=204)
 
     return take
-
-
-def _read(body: bytes) -> tuple[str, bool] | None:
-    try:
-        given = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(given, dict) or given.keys() != {"token", "agreed"}:
-        return None
-    token, agreed = given["token"], given["agreed"]
-    if not isinstance(token, str) or not token.isascii() or not isinstance(agreed, bool):
-        return None
-    return token, agreed

@@ -15,10 +15,11 @@ from starlette.routing import Mount, Route
 
 from edged.web.answer import taking
 from edged.web.page import policy, render
+from edged.web.reading import reading
 from edged.web.texts import choose
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable
+    from collections.abc import AsyncGenerator, Callable, Sequence
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 CLIENTS = 16
 INSTALLER = "/installer"
 ANSWER = "/enrolment"
+READING = "/reading"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -65,7 +67,7 @@ class Guard:
 
 
 def _allowed(path: str) -> tuple[str, ...]:
-    if path == ANSWER:
+    if path in (ANSWER, READING):
         return ("POST",)
     return ("GET", "POST") if path.startswith(f"{INSTALLER}/") else ("GET",)
 
@@ -113,10 +115,14 @@ def make_app(
     sound: bool = False,
     installer: ASGIApp | None = None,
     answer: Callable[[str, bool], bool] | None = None,
+    read: Callable[[str, str], None] | None = None,
+    pad: bool = False,
+    keys: Sequence[str] = (),
 ) -> Starlette:
-    """Everything that is served. `state`, `metrics` and `answer` are called in worker threads."""
+    """Everything that is served. `state`, `metrics`, `answer` and `read` are called in worker
+    threads."""
     pages = {
-        name: render(texts, picture=picture is not None, sound=sound)
+        name: render(texts, picture=picture is not None, sound=sound, pad=pad, keys=keys)
         for name, texts in languages.items()
     }
     version = hashlib.sha256("".join(map(str, sorted(pages.items()))).encode()).hexdigest()
@@ -158,6 +164,8 @@ def make_app(
         routes.append(Route("/picture", Seats(lambda: framed(seen), "application/octet-stream")))
     if answer is not None:
         routes.append(Route(ANSWER, taking(answer), methods=["POST"]))
+    if read is not None:
+        routes.append(Route(READING, reading(read), methods=["POST"]))
     if installer is not None:
         routes.append(Mount(INSTALLER, installer))
     return Starlette(

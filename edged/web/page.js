@@ -44,8 +44,15 @@ function paint(phase, icon, above, headline, below) {
   set("below", below);
 }
 
+// What is asked for beside the face, and its sign.
+const SIGNS = {
+  card: "second_factor", pin: "pin", qr: "qr", face: "face_camera", factor: "second_factor",
+  second_person: "people", escort: "people",
+};
+
 function show(view) {
   question(view.blind ? null : view.question);
+  offer(view);
   const asked = texts.instructions[view.instruction];
   const phase = view.blind || !(view.phase in texts.phases) ? "blind" : view.phase;
   if (asked) body.dataset.asked = view.instruction;
@@ -62,7 +69,13 @@ function show(view) {
     paint(phase, asked ? view.instruction : phase, texts.enrolling, asked || texts.phases[phase], views);
   } else if (phase === "granted" && view.name) {
     const welcome = texts.welcome.replace("{name}", () => short(view.name));
-    paint(phase, phase, "", welcome, texts.phases[phase]);
+    paint(phase, phase, "", welcome, texts.punches[view.punched] || texts.phases[phase]);
+  } else if (phase === "granted" && texts.punches[view.punched]) {
+    paint(phase, phase, "", texts.punches[view.punched], texts.phases[phase]);
+  } else if (texts.asks[view.asks] && !asked) {
+    paint(phase, SIGNS[view.asks] || phase, "", texts.asks[view.asks], "");
+  } else if (phase === "denied" && texts.whys[view.why]) {
+    paint(phase, phase, "", texts.phases[phase], texts.whys[view.why]);
   } else if (phase === "held" && view.ended) {
     paint(phase, view.ended, "", texts.enrolment[view.ended], texts.phases[phase]);
   } else {
@@ -117,6 +130,81 @@ async function answer(agreed) {
 
 byId("agree").addEventListener("click", () => answer(true));
 byId("decline").addEventListener("click", () => answer(false));
+
+// The pad for a PIN, and the keys that say what a punch is.
+
+const PINS = ["pin", "factor"];
+const OFFERED = ["idle", "gathering", "second_factor"];
+const LONGEST_PIN = 16;
+const UNTOUCHED_MS = 15000;
+let digits = "";
+let untouched;
+let chosen;
+
+async function tell(kind, value) {
+  try {
+    const told = await fetch("reading", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ kind, value }),
+    });
+    return told.ok;
+  } catch {
+    return false; // no connection: said by the events, which are lost too
+  }
+}
+
+function typed(text) {
+  digits = text.slice(0, LONGEST_PIN);
+  byId("digits").textContent = "\u25cf".repeat(digits.length);
+  clearTimeout(untouched);
+  if (digits) untouched = setTimeout(() => typed(""), UNTOUCHED_MS); // whoever comes next
+}
+
+function enter() {
+  const pin = digits;
+  typed("");
+  if (pin) tell("pin", pin);
+}
+
+function button(into, label, name, press) {
+  const one = document.createElement("button");
+  one.type = "button";
+  one.dir = "auto";
+  one.textContent = label;
+  one.dataset.name = name;
+  one.addEventListener("click", () => press(one));
+  byId(into).append(one);
+}
+
+function choose(one) {
+  clearTimeout(chosen);
+  const again = one && one.ariaPressed === "true";
+  for (const key of byId("keys").children) key.ariaPressed = "false";
+  if (!one || again) return;
+  one.ariaPressed = "true";
+  tell("key", one.dataset.name).then((taken) => { if (!taken) choose(null); });
+  chosen = setTimeout(() => choose(null), UNTOUCHED_MS);
+}
+
+function offer(view) {
+  const seen = !view.blind || PINS.includes(view.asks); // a card and a PIN need no camera
+  const pad = body.dataset.pad === "on" && seen && PINS.includes(view.asks);
+  if ((body.dataset.typing === "on") !== pad) typed("");
+  body.dataset.typing = pad ? "on" : "off";
+  const keys = body.dataset.keys && !view.enrolling && OFFERED.includes(view.phase) && !pad;
+  body.dataset.choosing = keys && !view.blind ? "on" : "off";
+  if (view.punched) choose(null);
+}
+
+if (body.dataset.pad === "on") {
+  for (const digit of "123456789") button("pad", digit, digit, () => typed(digits + digit));
+  button("pad", texts.pad.clear, "clear", () => typed(""));
+  button("pad", "0", "0", () => typed(`${digits}0`));
+  button("pad", texts.pad.enter, "enter", enter);
+}
+for (const key of body.dataset.keys.split(" ").filter(Boolean))
+  button("keys", texts.punches[key], key, choose);
 
 // The ring.
 
@@ -255,6 +343,7 @@ function lost() {
   heard = null;
   delete body.dataset.asked;
   question(null);
+  offer({ phase: "lost", blind: true });
   paint("lost", "lost", "", texts.lost, texts.lost_detail);
   setTimeout(connect, AGAIN_MS);
 }

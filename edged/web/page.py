@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edged.web.texts import Texts
 
 _HERE = Path(__file__).parent
@@ -42,8 +44,11 @@ def policy() -> str:
     )
 
 
-def render(texts: Texts, *, picture: bool, sound: bool) -> str:
-    """The page in one language, with the camera's picture and with sounds or without."""
+def render(
+    texts: Texts, *, picture: bool, sound: bool, pad: bool = False, keys: Sequence[str] = ()
+) -> str:
+    """The page in one language: with the camera's picture, sounds, a pad for PINs, or without,
+    and with keys that say what a punch is."""
     data = json.dumps(texts.model_dump()).replace("<", "\\u003c")
     parts = {
         "style": _read("page.css"),
@@ -51,5 +56,7 @@ def render(texts: Texts, *, picture: bool, sound: bool) -> str:
         "texts": data,
         "picture": "on" if picture else "off",
         "sound": "on" if sound else "off",
+        "pad": "on" if pad else "off",
+        "keys": " ".join(keys),
     } | {key: html.escape(getattr(texts, key)) for key in ("tag", "title", "lost", "lost_detail")}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: parts[found[1]], _read("page.html"))

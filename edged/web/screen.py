@@ -13,7 +13,7 @@ from edged.web.texts import load_texts
 from edged.web.view import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp
 
@@ -39,6 +39,9 @@ class Screen:
             another thread, must be quick.
         answer: takes the token of a question and whether the person agreed; False when nobody is
             asked this. Called from another thread. None: there are no buttons.
+        read: takes what is typed or pressed: "pin" or "key", and its value. Called from another
+            thread. None: there is no pad and no key.
+        keys: that say what a punch is, in their order.
         installer: the application that is served below ``/installer``, or None.
 
     Attributes:
@@ -54,12 +57,16 @@ class Screen:
         *,
         blind: Callable[[], bool] = lambda: False,
         answer: Callable[[str, bool], bool] | None = None,
+        read: Callable[[str, str], None] | None = None,
+        keys: Sequence[str] = (),
         installer: ASGIApp | None = None,
     ) -> None:
         self._settings = settings
         self._state = state
         self._metrics = metrics
         self._answer = answer
+        self._read = read
+        self._keys = keys
         self._installer = installer
         self._stream = Stream(blind)
         self._host: Host | None = None
@@ -101,6 +108,9 @@ class Screen:
             sound=self._settings.sound,
             installer=self._installer,
             answer=self._answer,
+            read=self._read,
+            pad=self._settings.pin_pad and self._read is not None,
+            keys=self._keys if self._read is not None else (),
         )
         self._host = Host(app, self._listen(), "web")
         self._host.open()

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from edged.errors import ScreenError
 from edged.types import Instruction
-from edged.web.view import ENDS, PHASES, QUESTIONS
+from edged.web.view import ASKS, ENDS, PHASES, PUNCHES, QUESTIONS, WHYS
 
 FALLBACK = "en"
 _FILE = Path(__file__).with_name("texts.yaml")
@@ -27,6 +27,10 @@ _SECTIONS: dict[str, tuple[str, ...]] = {
     "phases": PHASES,
     "instructions": tuple(code.value for code in Instruction),
     "enrolment": ("ask", "why", *QUESTIONS, "agree", "decline", *ENDS),
+    "asks": ASKS,
+    "whys": WHYS,
+    "punches": PUNCHES,
+    "pad": ("clear", "enter"),
 }
 _HALF = re.compile("[\ud800-\udfff]")  # can be escaped in YAML, and sent to nobody
 _HOLES = {"views": "{views}", "welcome": "{name}", "ask": "{person}"}
@@ -50,6 +54,10 @@ class Texts(BaseModel):
     phases: dict[str, str]
     instructions: dict[str, str]
     enrolment: dict[str, str]
+    asks: dict[str, str]
+    whys: dict[str, str]
+    punches: dict[str, str]
+    pad: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)

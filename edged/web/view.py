@@ -11,6 +11,25 @@ if TYPE_CHECKING:
 PHASES = ("idle", "gathering", "granted", "denied", "review", "second_factor", "held")
 QUESTIONS = ("turn_left", "turn_right", "page")
 ENDS = ("enrolled", "not_enrolled")
+ASKS = ("card", "pin", "qr", "face", "factor", "second_person", "escort")
+WHYS = (
+    "no_rule",
+    "denied_by_rule",
+    "anti_passback",
+    "area_full",
+    "nobody_in_yet",
+    "needs_escort",
+    "second_person",
+    "site_unheard",
+    "interlock",
+    "locked_down",
+    "secured",
+    "not_the_holder",
+    "wrong_factor",
+    "locked_out",
+    "timeout",
+)
+PUNCHES = ("in", "out", "break", "return", "field", "overtime")
 Place = tuple[float, float, float, float]
 
 
@@ -44,6 +63,9 @@ class ScreenView:
             without one. `Screen.look` fills it in.
         question: what they are asked before they are enrolled, or None.
         ended: one of `ENDS`, while whoever it was about still stands there.
+        asks: what is asked for beside the face: one of `ASKS`, or None.
+        why: why somebody is not let in: one of `WHYS`; another code shows nothing.
+        punched: the state of the punch that was made: one of `PUNCHES`, or None.
         blind: nobody can be seen at present, so whatever else is said here is old.
     """
 
@@ -57,6 +79,9 @@ class ScreenView:
     blind: bool = False
     question: Question | None = None
     ended: str | None = None
+    asks: str | None = None
+    why: str | None = None
+    punched: str | None = None
 
 
 def place(frame: Frame, observation: Observation) -> Place | None:
