@@ -81,6 +81,9 @@ class Link:
             with None when it takes everything.
         announcements: retained messages by topic, sent as they are on every connection.
         now: the clock that events bear, Unix seconds.
+        subscriptions: other topics that are listened to, such as another terminal's, and who takes
+            what comes on them; called on the network's thread, must not block. Nothing is kept
+            for us while there is no connection.
     """
 
     def __init__(
@@ -98,8 +101,10 @@ class Link:
         on_trouble: Callable[[str | None], None] = lambda _: None,
         announcements: Mapping[str, Mapping[str, Any]] | None = None,
         now: Callable[[], float] = time.time,
+        subscriptions: Mapping[str, Callable[[bytes], None]] | None = None,
     ) -> None:
         self._settings = settings
+        self._subscriptions = dict(subscriptions or {})
         self._topics = topics
         self._outbox = outbox
         self._on_command = on_command
@@ -158,6 +163,12 @@ class Link:
         if sender is None:
             return False
         return sender.post(Message(self._topics.sync(kind), message, is_json=False))
+
+    def publish(self, topic: str, message: bytes) -> bool:
+        """Send on another topic, before all events; any thread. Whether it is on its way: it is
+        not sent again."""
+        sender = self._sender
+        return sender is not None and sender.post(Message(topic, message, is_json=False))
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """What ``state`` shall say; sent when it differs from before, and on every connection.
@@ -260,6 +271,8 @@ class Link:
             self._feed.connected()
             for kind in SYNC_IN:
                 connection.subscribe(self._topics.sync(kind))
+        for topic in self._subscriptions:
+            connection.subscribe(topic)
         if self._signer is None:
             return None
         return Checkpoints(lambda: self._outbox.head, self._signer, self._stamp)
@@ -325,7 +338,9 @@ class Link:
         except UnicodeDecodeError:
             return
         payload, parsed = bytes(message.payload), self._topics.parse(topic)
-        if parsed is not None and parsed.kind == "sync" and parsed.name in SYNC_IN:
+        if (take := self._subscriptions.get(topic)) is not None:
+            take(payload)
+        elif parsed is not None and parsed.kind == "sync" and parsed.name in SYNC_IN:
             if self._feed is not None:
                 self._feed.heard(parsed.name, payload)
         elif parsed is not None and parsed.kind == "desired":
