@@ -12,7 +12,8 @@ from math import inf, isfinite
 from typing import Literal
 
 Mode = Literal["normal", "locked_down", "secured", "open"]
-Asking = Literal["recognised", "ordered"]
+Asking = Literal["recognised", "named", "ordered", "exit"]
+"""By recognition; by somebody of ``door.lockdown_groups``; by ``door.unlock``; by the button."""
 
 LONGEST_S = 7 * 86_400.0
 """No mode is asked for a longer time than this."""
@@ -147,7 +148,9 @@ def resumed(order: Order, now: Moment) -> Order:
 def opens(mode: Mode, asking: Asking) -> bool:
     """Whether the door opens."""
     rule = RULES[mode]
-    return rule.recognised if asking == "recognised" else rule.ordered
+    if asking == "recognised":
+        return rule.recognised
+    return rule.ordered or asking == "named"
 
 
 def write_order(order: Order) -> str:

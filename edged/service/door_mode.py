@@ -24,7 +24,7 @@ from edged.events.clock import boot_id, boottime_s
 from edged.mqtt.catalogue import Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Literal
 
     from edged.decision.outcome import Outcome
@@ -147,6 +147,17 @@ class DoorMode:
                 self._tell()
         self._hold()
 
+    def refusal_of(self, asking: Asking) -> str | None:
+        """Why the door would not open now for those who ask in this way; None: it would."""
+        mode = self._order.mode
+        return None if opens(mode, asking) else mode
+
+    def somebody_in(self, groups: Iterable[str], at: float) -> None:
+        """Somebody of these groups was let in (Unix seconds): for ``first_in``."""
+
+    def ring(self, alarm: Literal["duress", "bell"], for_s: float = 5.0) -> None:
+        """Drive the outputs for such an alarm; from any thread, at once."""
+
     def judged(self, outcome: Outcome) -> Outcome:
         """What becomes of a recognition: who it is, stays; whether the door opens, is said here."""
         mode = self._order.mode
@@ -262,9 +273,29 @@ class Entrance:
         self._mode = mode
         self._asking = asking
 
-    def pulse(self, duration_s: float | None = None) -> None:
-        """See `DoorMode.pulse`."""
+    def pulse(
+        self,
+        duration_s: float | None = None,
+        *,
+        extended: bool = False,
+        on_end: Callable[[bool], None] | None = None,
+    ) -> None:
+        """Open the door, and return at once.
+
+        Args:
+            duration_s: instead of the configured time.
+            extended: for somebody who needs longer.
+            on_end: called once, on some thread: with True as soon as the door was opened (at once
+                where there is no contact), with False when the time was up without. Never
+                where this raises.
+
+        Raises:
+            DoorError: the mode speaks against it by now, or the relay does not obey.
+        """
+        del extended
         self._mode.pulse(self._asking, duration_s)
+        if on_end is not None:
+            on_end(True)
 
 
 _NOT_RECORDED = Reply("failed", "not_recorded", "the change cannot be recorded; see state")
