@@ -33,7 +33,7 @@ class _Document:
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.problems: list[str] = []
-        self._marks: dict[Path_, yaml.Mark] = {}
+        self.marks: dict[Path_, yaml.Mark] = {}
         self._built = 0
         self.data: Any = None
         try:
@@ -59,7 +59,7 @@ class _Document:
         return f"{self.name}:{place}: (file): {problem}"
 
     def _build(self, node: yaml.Node, path: Path_, depth: int = 0) -> Any:
-        self._marks.setdefault(path, node.start_mark)
+        self.marks.setdefault(path, node.start_mark)
         self._built += 1
         if depth > _DEEPEST or self._built > _MOST_VALUES:  # aliases can multiply without end
             if self._built <= _MOST_VALUES + 1:
@@ -81,11 +81,11 @@ class _Document:
             key = str(key_node.value)
             here = (*path, key)
             if key in built:
-                first = self._marks[here].line + 1
-                self._marks[here] = key_node.start_mark
+                first = self.marks[here].line + 1
+                self.marks[here] = key_node.start_mark
                 self.problem(here, f"given twice (first in line {first})")
                 continue
-            self._marks[here] = key_node.start_mark
+            self.marks[here] = key_node.start_mark
             built[key] = self._build(value_node, here, depth + 1)
         return built
 
@@ -96,9 +96,9 @@ class _Document:
     def line(self, path: Path_, what: str) -> str:
         """``file:line:column: path: what``."""
         at = path
-        while at and at not in self._marks:
+        while at and at not in self.marks:
             at = at[:-1]
-        mark = self._marks.get(at)
+        mark = self.marks.get(at)
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         dotted = ".".join(str(step) for step in path) or "(file)"
         return f"{self.name}:{place}: {dotted}: {what}"
@@ -343,6 +343,47 @@ def problem_at(path: Path, dotted: str, what: str) -> str:
         dotted: the setting, such as ``gallery.path``; its nearest parent that is there counts.
     """
     return _Document(str(path), read_text(path)).line(tuple(dotted.split(".")), what)
+
+
+class Lines:
+    """Where each setting of a file stands, for whoever must name the line that decided."""
+
+    def __init__(self, name: str, text: str) -> None:
+        document = _Document(name, text)
+        self.name = name
+        self._written = text.splitlines()
+        self._marks = {tuple(map(str, at)): mark for at, mark in document.marks.items() if at}
+
+    def line(self, path: str | Path_) -> int | None:
+        """The line of a setting, from 1: a dotted path such as ``access.rules.0.when``, or its
+        steps where a name in it has dots. Of one that is not there it is its nearest parent's;
+        None: nothing of it is."""
+        mark = self._mark(_steps(path))
+        return mark.line + 1 if mark else None
+
+    def told(self, path: str | Path_, what: str) -> str:
+        """``file:line:column: path: what``."""
+        mark = self._mark(_steps(path))
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        return f"{self.name}:{place}: {'.'.join(_steps(path)) or '(file)'}: {what}"
+
+    def quote(self, line: int) -> str:
+        """What is written in a line, without the spaces around it."""
+        return self._written[line - 1].strip() if 0 < line <= len(self._written) else ""
+
+    def _mark(self, at: tuple[str, ...]) -> yaml.Mark | None:
+        while at and at not in self._marks:
+            at = at[:-1]
+        return self._marks.get(at)
+
+
+def _steps(path: str | Path_) -> tuple[str, ...]:
+    return tuple(path.split(".")) if isinstance(path, str) else tuple(map(str, path))
+
+
+def lines_of(path: Path) -> Lines:
+    """Where the settings of a file stand; see `read_text` for the errors."""
+    return Lines(str(path), read_text(path))
 
 
 def read_text(path: Path) -> str:
