@@ -16,6 +16,7 @@ import numpy as np
 
 from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
+from edged.gallery.cards import keep_cards
 from edged.gallery.profile import Erased, Profile
 from edged.gallery.rotation import rotation, turn, turn_back
 from edged.gallery.sealed import (
@@ -94,6 +95,13 @@ SCHEMA = (
         revision INTEGER NOT NULL
     ) STRICT;
     CREATE INDEX erased_by_revision ON erased (revision);
+    """,
+    """
+    CREATE TABLE cards (
+        tag BLOB PRIMARY KEY,  -- keyed hash of the number
+        person INTEGER NOT NULL REFERENCES people ON DELETE CASCADE
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX cards_of_person ON cards (person);
     """,
 )
 _RECORD, _TEMPLATE, FUSED = "record", "template", "fused row"
@@ -243,9 +251,17 @@ class Book:
         ).fetchone()
         return read_record(entry, sealed)
 
-    def write(self, entry: Entry, record: Record) -> None:
-        """Replace what is known of a person."""
+    def write(self, entry: Entry, record: Record, *, take: bool = False) -> None:
+        """Replace what is known of a person.
+
+        Args:
+            take: their cards are theirs, whoever else had one of them.
+
+        Raises:
+            EnrolmentRefused: ``card_taken``, without `take`.
+        """
         profile = record.profile
+        keep_cards(self, entry, record, take=take)
         document = {
             "id": record.id,
             "created": record.created,

@@ -280,7 +280,7 @@ def _fill_people(book: Book, some: list[Stored], revision: int) -> Iterator[tupl
     entries = book.enter([one.person_id for one in some], "", revision + 1)
     for one in some:
         entry = entries[one.person_id]
-        book.write(entry, Record(one.person_id, one.created, one.profile))
+        book.write(entry, Record(one.person_id, one.created, one.profile), take=True)
         book.connection.execute(
             "UPDATE people SET origin = ?, marker = ? WHERE number = ?",
             (one.origin, one.marker, entry.number),

@@ -6,9 +6,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from edged.errors import GalleryError
+from edged.gallery.cards import MOST_CARDS, card_number
+from edged.gallery.pins import kept_pin, same_pin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,6 +60,13 @@ Instant = Annotated[
     float, BeforeValidator(instant), Field(ge=-62135596800, lt=_YEAR_10000_S, allow_inf_nan=False)
 ]
 _Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(?:[^\x00-\x1f\x7f]*\S)?$")]
+_Cards = Annotated[
+    tuple[Annotated[str, BeforeValidator(card_number)], ...],
+    AfterValidator(lambda cards: tuple(dict.fromkeys(cards))),
+    Field(max_length=MOST_CARDS, repr=False),
+]
+_Pin = Annotated[str | None, BeforeValidator(kept_pin), Field(repr=False)]
+_CREDENTIALS = ("cards", "duress_cards", "pin", "duress_pin", "extended")
 
 
 class _Frozen(BaseModel):
@@ -83,6 +99,10 @@ class Profile(_Frozen):
         groups: for the rules of access.
         valid_from, valid_until: when they are recognised, Unix seconds; None: no bound.
         retention_days: how long they stay stored after that; None: ``gallery.retention_days``.
+        cards: numbers as `card_number` writes them; nobody else has one of them.
+        duress_cards: those among `cards` that open and raise a silent alarm.
+        pin, duress_pin: how they are kept, see `edged.gallery.pins`; given as digits.
+        extended: they need longer at the door.
     """
 
     name: _Text | None = Field(default=None, repr=False)
@@ -91,6 +111,11 @@ class Profile(_Frozen):
     valid_until: Instant | None = None
     consent: Consent | None = None
     retention_days: Annotated[int, Field(ge=0, le=3650)] | None = None
+    cards: _Cards = ()
+    duress_cards: _Cards = ()
+    pin: _Pin = None
+    duress_pin: _Pin = None
+    extended: bool = False
 
     @property
     def end(self) -> float | None:
@@ -110,8 +135,22 @@ class Profile(_Frozen):
         return None if self.end is None else self.end + days * _DAY_S
 
     def told(self) -> dict[str, Any]:
-        """For a person to read: times as RFC 3339."""
+        """For a person to read: times as RFC 3339; of cards how many, of the PIN whether there is
+        one, of duress nothing."""
+        document = self.carried()
+        for name in ("duress_cards", "duress_pin"):
+            document.pop(name, None)
+        for name, word in (("cards", len(self.cards)), ("pin", True)):
+            if name in document:
+                document[name] = word
+        return document
+
+    def carried(self) -> dict[str, Any]:
+        """All of it, as `read_profile` takes it, to be sealed: times as RFC 3339."""
         document = self.model_dump(mode="json", exclude_none=True)
+        for name in _CREDENTIALS:  # which older software does not know
+            if not document.get(name):
+                document.pop(name, None)
         for place in (document, document.get("consent", {})):
             for name in ("valid_from", "valid_until", "given", "expires"):
                 if name in place:
@@ -139,6 +178,10 @@ def read_profile(given: Any) -> Profile:
     _check_order("valid_until", profile.valid_from, profile.valid_until)
     if profile.consent is not None:
         _check_order("consent.expires", profile.consent.given, profile.consent.expires)
+    if not set(profile.duress_cards) <= set(profile.cards):
+        raise GalleryError("duress_cards: one of them is not among cards")
+    if profile.pin and profile.duress_pin and same_pin(given["pin"], given["duress_pin"]):
+        raise GalleryError("duress_pin: is the same as pin; choose another")
     return profile
 
 

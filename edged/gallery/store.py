@@ -17,6 +17,7 @@ from edged.errors import GalleryError, StorageError
 from edged.events.types import utc_now
 from edged.gallery import wipe as wiping
 from edged.gallery.book import SCHEMA, Book, Record, check_same, fused_row, read_erased, read_record
+from edged.gallery.cards import find_card
 from edged.gallery.choose import best_templates
 from edged.gallery.files import (
     LAYOUT,
@@ -427,6 +428,18 @@ class Gallery:
             entry = book.find(person_id)
             return None if entry is None else book.read(entry).profile
 
+    def holder(self, card: str) -> tuple[str, Profile] | None:
+        """Whose card this is, as `card_number` writes it; None: nobody's, or a gallery that is
+        another one by now."""
+        if self._wiped is None and (self._moved or wiping.marker(self.path).exists()):
+            return None
+        with self._read() as book:
+            entry = find_card(book, card)
+            if entry is None:
+                return None
+            record = book.read(entry)
+        return (record.id, record.profile) if card in record.profile.cards else None
+
     def name_of(self, person_id: str) -> str | None:
         """The person's name; None without one, and for a stranger."""
         profile = self.profile(person_id)
@@ -736,7 +749,7 @@ class Gallery:
         entries = book.enter([one.person_id for one in newer], utc_now(), revision)
         for one in newer:
             entry = entries[one.person_id]
-            book.write(entry, Record(one.person_id, one.created, one.profile))
+            book.write(entry, Record(one.person_id, one.created, one.profile), take=True)
             if one.person_id in before:
                 for model in book.models().values():
                     if model not in one.templates:

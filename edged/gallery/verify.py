@@ -8,6 +8,7 @@ import numpy as np
 
 from edged.errors import GalleryError, StorageError
 from edged.gallery.book import FUSED, fused_row, read_record
+from edged.gallery.cards import stray_cards
 from edged.gallery.sealed import unseal
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ def _person(book: Book, number: int, entry: Entry) -> list[str]:
     profile = record.profile
     if (begins, ends, retention) != (profile.valid_from, profile.end, profile.retention_days):
         found.append(f"{who} is in force at other times than their record says")
+    if stray_cards(book, number, profile):
+        found.append(f"{who} is found by other cards than their record says")
     rows = dict(
         book.connection.execute(
             "SELECT model, sealed FROM fused WHERE person = ?", (number,)

@@ -124,7 +124,7 @@ def write_entry(entry: Entry) -> dict[str, Any]:
     if entry.templates is None:
         return document
     return document | {
-        "profile": entry.profile.told(),
+        "profile": entry.profile.carried(),
         "templates": [
             {
                 "model": model,
