@@ -134,7 +134,7 @@ byId("decline").addEventListener("click", () => answer(false));
 // The pad for a PIN, and the keys that say what a punch is.
 
 const PINS = ["pin", "factor"];
-const OFFERED = ["idle", "gathering", "second_factor"];
+const OFFERED = ["idle", "gathering"];
 const LONGEST_PIN = 16;
 const UNTOUCHED_MS = 15000;
 let digits = "";
