@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cache
 from math import inf, isfinite
 from typing import Literal
 
 Mode = Literal["normal", "locked_down", "secured", "open"]
+By = Literal["command", "timetable"] | None
+"""Who says which mode is in force; None: nobody does, it is ``normal``."""
 Asking = Literal["recognised", "named", "ordered", "exit"]
 """By recognition; by somebody of ``door.lockdown_groups``; by ``door.unlock``; by the button."""
 
@@ -151,6 +154,17 @@ def opens(mode: Mode, asking: Asking) -> bool:
     if asking == "recognised":
         return rule.recognised
     return rule.ordered or asking == "named"
+
+
+@cache
+def in_force(ordered: Mode, timed: Mode) -> tuple[Mode, By]:
+    """The mode of a door, by what command and timetable want, and who says so.
+
+    What keeps the door shut wins; where neither does, the timetable comes first.
+    """
+    wishes: list[tuple[Mode, By]] = [(timed, "timetable"), (ordered, "command")]
+    wishes = [wish for wish in wishes if wish[0] != "normal"]
+    return max(wishes, key=lambda wish: RULES[wish[0]].caution, default=("normal", None))
 
 
 def write_order(order: Order) -> str:
