@@ -42,6 +42,9 @@ def test_a_browser_sees_the_view_of_now_and_then_each_change(
         "blind": False,
         "question": None,
         "ended": None,
+        "asks": None,
+        "why": None,
+        "punched": None,
     }
 
 
