@@ -38,8 +38,16 @@ class Schedule(Settings):
     @model_validator(mode="after")
     def _in_order(self) -> Schedule:
         begin, end = self.valid_from, self.valid_until
+        problems: list[tuple[tuple[str | int, ...], str]] = []
         if begin is not None and end is not None and end < begin:
-            raise Misplaced([(("valid_until",), "is before valid_from")])
+            problems.append((("valid_until",), "is before valid_from"))
+        for days, spans in self.days.items():
+            for place, span in enumerate(spans):
+                if span[:5] == span[6:]:
+                    what = "ends when it begins; a whole day is 00:00-24:00"
+                    problems.append((("days", days, place), what))
+        if problems:
+            raise Misplaced(problems)
         return self
 
 
@@ -115,7 +123,8 @@ class PinGuard(Settings):
 
 class QrTokens(Settings):
     """Visitors' codes, read by the camera: signed by one of ``keys`` (role enroller of
-    ``mqtt.commands.keys``, or PEM files of Ed25519 public keys here), each good once."""
+    ``mqtt.commands.keys``, or PEM files of Ed25519 public keys here), each good once. ``groups``
+    are those that a code may give; one that names none gives them all."""
 
     keys: tuple[Path, ...] = ()
     longest_validity_s: Annotated[float, *within(60, 31_536_000)] = 7 * 86_400
@@ -125,8 +134,10 @@ class QrTokens(Settings):
 class Access(Settings):
     """Whether who is recognised is let in. Left out: everybody in force is, by their face.
 
-    ``factors`` are the sets of which one must be shown. ``second_factor`` are those that are asked
-    for when a face is in doubt. ``wait_s`` is how long the terminal waits for the next factor.
+    Without ``rules`` everybody in force is, too, by one of ``factors``; with rules, whom none of
+    them fits stays outside. ``factors`` are the sets of which one must be shown.
+    ``second_factor`` are those that are asked for when a face is in doubt. ``wait_s`` is how long
+    the terminal waits for the next factor.
     """
 
     rules: tuple[AccessRule, ...] = ()
@@ -148,11 +159,11 @@ class Access(Settings):
 
     @model_validator(mode="after")
     def _distinct(self) -> Access:
-        problems: list[tuple[tuple[str, ...], str]] = []
+        problems: list[tuple[tuple[str | int, ...], str]] = []
         seen: set[str] = set()
         for place, rule in enumerate(self.rules):
             if rule.name in seen:
-                problems.append((("rules", str(place), "name"), f"{rule.name} is given twice"))
+                problems.append((("rules", place, "name"), f"{rule.name} is given twice"))
             seen.add(rule.name)
         if problems:
             raise Misplaced(problems)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
 _UNITS = {"s": "seconds", "ms": "milliseconds", "px": "pixels", "deg": "degrees", "hz": "hertz"}
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
@@ -52,8 +52,8 @@ class Misplaced(ValueError):
         problems: the path of a setting below the one that was validated, and what is wrong.
     """
 
-    def __init__(self, problems: list[tuple[tuple[str, ...], str]]) -> None:
-        super().__init__("; ".join(f"{'.'.join(path)}: {what}" for path, what in problems))
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(f"{'.'.join(map(str, path))}: {what}" for path, what in problems))
         self.problems = problems
 
 
