@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 import threading
@@ -10,7 +11,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from edged.errors import DiskFull
-from edged.events import migrate, redaction, rows
+from edged.events import migrate, query, redaction, rows
 from edged.events.canon import loads
 from edged.events.clock import clock_state
 from edged.events.room import Bounds, Room, drop_delivered
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edged.config import schema
+    from edged.events.query import Record, Wanted
     from edged.events.types import Clock
     from edged.vault.secret import Secret
+
+log = logging.getLogger(__name__)
 
 _TYPE = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -91,6 +95,7 @@ class Outbox:
         try:
             while self._upgrade():
                 pass
+            self._index()
             with self._database.snapshot() as connection:
                 (log,) = connection.execute("SELECT id FROM log").fetchone()
         except BaseException:
@@ -107,6 +112,17 @@ class Outbox:
             if migrate.is_due(connection):  # no other process was faster
                 migrate.step(connection)
         return True
+
+    def _index(self) -> None:
+        """Without room for it events are found all the same, slowly."""
+        with self._database.snapshot() as connection:
+            if not query.is_due(connection):
+                return
+        try:
+            with self._database.transaction() as connection:
+                query.prepare(connection)
+        except DiskFull as fault:
+            log.warning("no room for the index of the events: %s", fault)
 
     def close(self) -> None:
         """Close the file and end a `wait`; what was appended stays."""
@@ -307,6 +323,31 @@ class Outbox:
                 return
             after = (found[-1][0], found[-1][1] + 1)
 
+    def find(self, wanted: Wanted, last: int | None = None) -> Iterator[Event]:
+        """The events that are wanted, delivered ones too, by their time.
+
+        Args:
+            last: no more than so many, the newest ones.
+        """
+        if last is None:
+            pages: Iterable[list[query.Place]] = query.places(self._database, wanted)
+        else:
+            with self._database.snapshot() as connection:
+                pages = [query.newest(connection, wanted, last)]
+        for page in pages:
+            with self._database.snapshot() as connection:
+                events = [
+                    event
+                    for _, seq in page
+                    for event in rows.read(connection, "e.seq = ?", (seq,), self._log)
+                ]
+            yield from events
+
+    def records(self, wanted: Wanted) -> Iterator[Record]:
+        """The same in a third of the time, without their place in the chain; none that were
+        redacted."""
+        return query.records(self._database, wanted)
+
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleep until something was appended, or `wake` called, since the last `wait` returned.
 
@@ -344,6 +385,12 @@ class Outbox:
                 "INSERT OR IGNORE INTO nonces VALUES (?, ?)", (nonce, float(expires))
             )
             return bool(done.rowcount == 1)
+
+    def nonce_used(self, nonce: str) -> bool:
+        """Whether it was used, without using it."""
+        with self._database.snapshot() as connection:
+            found = connection.execute("SELECT 1 FROM nonces WHERE nonce = ?", (nonce,)).fetchone()
+        return found is not None
 
     def note(self, name: str) -> str | None:
         """A text that was kept under this name."""
