@@ -5,11 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from edged.config.base import Settings, within
+from edged.config.base import Misplaced, Name, Settings, within
 
 Baud = Literal[9600, 19200, 38400, 57600, 115200, 230400]
+Framing = Annotated[str, Field(pattern=r"^[\x00-\x7f]*$", max_length=8)]
+KeyName = Annotated[
+    str,
+    Field(
+        pattern=r"^(f[1-9]|f1[0-2]|plus|slash|home|end|up|down|left|right|pageup|pagedown|insert"
+        r"|tab|space)$"
+    ),
+]
 
 
 class ReaderSettings(Settings):
@@ -22,24 +30,33 @@ class ReaderSettings(Settings):
 
 class KeyboardReader(ReaderSettings):
     """A USB reader or keypad that types like a keyboard (evdev), grabbed so that nobody else reads
-    along. Digits within ``together_s`` that end with enter are a card from ``card_length`` on,
-    and otherwise a PIN."""
+    along. What is typed up to enter, no key more than ``together_s`` after the one before, is a
+    card from ``card_length`` characters on, and otherwise a PIN. ``keys`` says what other keys
+    mean: ``{f1: in, f2: out}``."""
 
     driver: Literal["keyboard"]
     device: Path
     card_length: Annotated[int, *within(1, 64)] = 8
     together_s: Annotated[float, *within(0.1, 30)] = 5
+    keys: dict[KeyName, Name] = {}
+
+    @model_validator(mode="after")
+    def _pins_are_shorter(self) -> KeyboardReader:
+        if self.pin_length >= self.card_length:
+            raise Misplaced(
+                [(("pin_length",), "must be below card_length: what is longer is a card")]
+            )
+        return self
 
 
 class SerialReader(ReaderSettings):
-    """A reader at a serial line that sends a card number a line, framed by ``begin`` and
-    ``end``."""
+    """A reader at a serial line that sends card numbers, each framed by ``begin`` and ``end``."""
 
     driver: Literal["serial"]
     device: Path
     baud: Baud = 9600
-    begin: str = ""
-    end: str = "\r\n"
+    begin: Framing = ""
+    end: Annotated[Framing, Field(min_length=1)] = "\r\n"
 
 
 class OsdpReader(ReaderSettings):
