@@ -34,6 +34,13 @@ class Door(Protocol):
             DoorError: the door is not open, or the relay does not obey; it is then at rest.
         """
 
+    def hold(self, duration_s: float) -> None:
+        """Like `pulse`, whatever was said before: it ends then, be that sooner or later.
+
+        Raises:
+            DoorError: see `pulse`.
+        """
+
     def rest(self) -> None:
         """End a pulse now. Does not raise: a relay that does not obey is tried again until it
         does, and `describe` tells of it."""
@@ -72,6 +79,12 @@ class Line(Protocol):
         """Where the line is, fit for JSON."""
 
 
+def check_duration(seconds: float) -> None:
+    """Raises `DoorError` where a pulse cannot last that long."""
+    if not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_PULSE_S):
+        raise DoorError(f"a pulse lasts more than 0 and at most 60 s, not {seconds} s")
+
+
 class PulsedDoor:
     """A `Door` on a `Line`.
 
@@ -104,9 +117,13 @@ class PulsedDoor:
                 raise
 
     def pulse(self, duration_s: float | None = None) -> None:
-        seconds = self._pulse_s if duration_s is None else duration_s
-        if not (math.isfinite(seconds) and 0 < seconds <= _LONGEST_PULSE_S):
-            raise DoorError(f"a pulse lasts more than 0 and at most 60 s, not {seconds} s")
+        self._drive_for(self._pulse_s if duration_s is None else duration_s, at_least=True)
+
+    def hold(self, duration_s: float) -> None:
+        self._drive_for(duration_s, at_least=False)
+
+    def _drive_for(self, seconds: float, *, at_least: bool) -> None:
+        check_duration(seconds)
         with self._changed:
             if not self._taken:
                 raise DoorError("the door is not open; open it before pulsing")
@@ -120,7 +137,7 @@ class PulsedDoor:
                 self._drive()
                 self._deadline = end
             else:
-                self._deadline = max(self._deadline, end)
+                self._deadline = max(self._deadline, end) if at_least else end
             self._changed.notify_all()
 
     def rest(self) -> None:

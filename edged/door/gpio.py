@@ -52,7 +52,7 @@ class GpioLine:
         line = _gpiod().line
         self._ask(direction=line.Direction.OUTPUT, output_value=line.Value.INACTIVE)
 
-    def _ask(self, **wanted: Any) -> None:
+    def _ask(self, events: int | None = None, **wanted: Any) -> None:
         gpiod = _gpiod()
         settings = self._settings
         chip = self._chip(gpiod)
@@ -62,6 +62,7 @@ class GpioLine:
                     settings.line: gpiod.LineSettings(active_low=settings.active_low, **wanted)
                 },
                 consumer="edged",
+                event_buffer_size=events,
             )
         except (OSError, ValueError) as failure:
             raise DoorError(self._line_problem(failure)) from failure
