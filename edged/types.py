@@ -210,10 +210,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """The answer of a 1:N search: candidates best first, one a person, out of ``people``."""
+    """The answer of a 1:N search: candidates best first, one a person, out of ``people``.
+
+    ``claimed``: 1:1, as they had said who they are; the candidate is that one.
+    """
 
     candidates: tuple[Candidate, ...]
     people: int
+    claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

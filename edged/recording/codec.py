@@ -165,6 +165,7 @@ def _write_fused(fused: FusedMatch, who: Callable[[str], int | str]) -> Document
         "people": int(fused.match.people),
         "quality": float(fused.quality),
         "views": int(fused.views),
+        **({"claimed": True} if fused.match.claimed else {}),
     }
 
 
@@ -177,7 +178,7 @@ def _read_fused(document: Document, who: Callable[[int | str], str]) -> FusedMat
     candidates = tuple(
         Candidate(who(person), value, bool(marks)) for person, value, *marks in document["best"]
     )
-    match = Match(candidates, document["people"])
+    match = Match(candidates, document["people"], claimed=bool(document.get("claimed")))
     return FusedMatch(match, document["quality"], document["views"])
 
 

@@ -72,6 +72,8 @@ def beyond_doubt(
     outcome = step.outcome
     if fused is None or fused.template is None or outcome is None:
         return None
+    if fused.match.claimed:  # a threshold for one person proves too little for that
+        return None
     if outcome.kind is not Kind.GRANTED or outcome.threshold is None or outcome.lookalike:
         return None
     best = fused.match.candidates[0]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edged.decision.presentation import Phase, Presentation
 from edged.recording.items import Forgot, Held
-from edged.types import FusedMatch
+from edged.types import Candidate, FusedMatch, Match
 from edged.vision.evidence import Evidence
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from edged.decision.policy import Policy
     from edged.decision.presentation import Step
-    from edged.types import Floats, Match, Observation
+    from edged.types import Floats, Observation
     from edged.vision.evidence import Fused
 
 
@@ -101,3 +101,13 @@ class Judge:
         if self._both is None or second is None:
             return None
         return self._other.add(track_id, second.embedding, second.log_variance)
+
+
+def one_to_one(person_id: str, row: Floats, template: Floats) -> Match:
+    """The only candidate is who they said they are: the risk is that of a gallery of one.
+
+    Args:
+        row: the person's, unit-length float32 (d,), as `template`.
+    """
+    similarity = max(-1.0, min(float(row @ template), 1.0))
+    return Match((Candidate(person_id, similarity),), 1, claimed=True)

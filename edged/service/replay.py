@@ -16,7 +16,7 @@ from edged.gallery.search import Index
 from edged.recording.codec import read_policy
 from edged.recording.items import Forgot, Gap, Held, Seen
 from edged.recording.reader import gone
-from edged.service.judge import Judge
+from edged.service.judge import Judge, one_to_one
 from edged.service.policy import make_policy
 from edged.types import Match
 
@@ -103,6 +103,7 @@ class RecordedSearch:
         self._wanted = people
         self._people = 0
         self._marked: dict[str, bool] = {}
+        self._claim: str | None = None
 
     def at(self, item: Seen) -> None:
         """The gallery as it was when this frame was decided on."""
@@ -113,12 +114,18 @@ class RecordedSearch:
             template = self._templates[self._next]
             self._index.put(template.person_id, template.row)
             self._next += 1
+        self._claim = None
         if item.fused is not None:
             best = item.fused.match.candidates
+            if item.fused.match.claimed and best:
+                self._claim = best[0].person_id
             self._marked.update((one.person_id, one.lookalike) for one in best)
             self._index.mark(who for who, marked in self._marked.items() if marked)
 
     def __call__(self, probe: Floats) -> Match:
+        row = None if self._claim is None else self._index.row(self._claim)
+        if self._claim is not None and row is not None:  # said who they were, whatever else
+            return one_to_one(self._claim, row[1], probe)
         found = self._index.search(probe, 2)
         people = self._people if self._wanted is None else self._wanted
         return Match(found.candidates, people)

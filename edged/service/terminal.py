@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
-from edged.decision.presentation import Kind, Outcome, Phase
-from edged.errors import DoorError, StorageError
+from edged.decision.presentation import Outcome, Phase
 from edged.service.display import Display
+from edged.service.doorway import Doorway
 from edged.service.guided import Guided
-from edged.service.judge import Judge
+from edged.service.judge import Judge, one_to_one
 from edged.service.policy import policy_digest
+from edged.types import FusedMatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,14 +27,24 @@ if TYPE_CHECKING:
     from edged.service.journal import Journal
     from edged.service.metrics import Metrics
     from edged.service.migration import Migration
-    from edged.types import Floats, Frame, FusedMatch, Match, Observation
+    from edged.types import Floats, Frame, Match, Observation
     from edged.vision.evidence import Fused
     from edged.vision.pipeline import Vision
 
-log = logging.getLogger(__name__)
-
 _LOOK_AGAIN_FRAMES = 5
 _BLIND_S = 2.0  # without a frame for this long, whoever stands there now may be somebody else
+
+
+class Desk(Protocol):
+    """What is needed of `edged.service.access_desk`."""
+
+    @property
+    def claimed(self) -> str | None:
+        """Who somebody before the camera says they are."""
+
+    def judged(self, outcome: Outcome, claim: str | None) -> bool:
+        """Take in what was decided about a face that was compared with `claim` alone, or with
+        everybody, and act upon it; False: the door should have opened, and did not."""
 
 
 class Terminal:
@@ -50,7 +60,9 @@ class Terminal:
         on_mark: called when the decision is told to wait, or to begin anew.
         move: to another network, if people move.
         now: by which people come into force and cease to be, Unix seconds.
-        judged: what becomes of an outcome by the door's mode.
+        judged: what becomes of an outcome by the door's mode, without a `desk`.
+        desk: decides whether who is recognised is let in, and does it.
+        doorway: records and acts; None: one of its own.
         look_on_s: how long after a decision every view is embedded all the same, for a
             recording that is to be decided under stricter policies.
 
@@ -79,21 +91,31 @@ class Terminal:
         look_on_s: float = 0.0,
         move: Migration | None = None,
         judged: Callable[[Outcome], Outcome] = lambda outcome: outcome,
+        desk: Desk | None = None,
+        doorway: Doorway | None = None,
     ) -> None:
         self._judged = judged
+        self._desk = desk
+        self._claim: str | None = None  # whom the face is compared with, alone
         self._now = now
         self._config = config
-        self._identity = identity
-        self._digest = policy_digest(policy, config.decision.profile, identity)
         self._gallery = gallery
         self._index = index
         self._door = door
-        self._journal = journal
         self._metrics = metrics
         self._on_display = on_display
         self._on_step = on_step
         self._on_look = on_look
         self._move = move
+        self._doorway = doorway or Doorway(
+            config,
+            digest=policy_digest(policy, config.decision.profile, identity),
+            model=lambda: identity if move is None else move.spoke,
+            gallery=gallery,
+            journal=journal,
+            metrics=metrics,
+        )
+        self._quality = quality
         both = None if move is None else self._search_both
         self._judge = Judge(policy, self._search, quality, on_mark, both)
         self.enrolling = Guided(
@@ -112,6 +134,7 @@ class Terminal:
         )
         self._display = Display(Phase.IDLE)
         self._greeted: str | None = None
+        self._who: str | None = None  # was decided about last
         self._barred = False  # whether the door's mode kept out who was recognised last
         self._look_on_s = look_on_s
         self._decided_s = float("-inf")
@@ -166,132 +189,72 @@ class Terminal:
 
     def _decide(self, observation: Observation) -> None:
         self._gallery.keep(self._now())
+        self._follow_claim()
         step = self._judge.step(observation)
         self._done = step.phase not in (Phase.IDLE, Phase.GATHERING)
         self._on_step(observation, self._judge.fused, step)
-        step = self._at_the_door(step)
+        done = True
         if step.outcome is not None:
             self._decided_s = observation.t_s
-            self._greeted = self._greeting(step.outcome)
+            done = self._act(step.outcome)
         if step.phase is not Phase.GRANTED:
             self._greeted = None
+        if self._barred and step.phase is Phase.GRANTED:
+            # as long as they stand there it is shown that the door does not open for them
+            step = replace(step, phase=Phase.DENIED)
         ended = self._display.ended if step.phase is Phase.HELD else None
         display = Display(
             step.phase, step.instruction, progress=step.progress, name=self._greeted, ended=ended
         )
-        if step.outcome is not None and not self._act(step.outcome):
+        if not done:
             self._judge.hold(self._frame_s)
             self._done = False  # first of all this one is held
             display = Display(Phase.HELD)
         self._show(display)
 
-    def _at_the_door(self, step: Step) -> Step:
-        """Who is recognised while the door is kept shut is shown, as long as they stand there,
-        that it does not open."""
-        if step.outcome is not None:
-            outcome = self._judged(step.outcome)
-            self._barred = outcome.kind is not step.outcome.kind
-            step = replace(step, outcome=outcome)
-        if self._barred and step.phase is Phase.GRANTED:
-            return replace(step, phase=Phase.DENIED)
-        return step
+    def _follow_claim(self) -> None:
+        """Whoever says who they are is looked at anew, also where it was decided already that
+        nobody is recognised; who was let in is left in peace, but for their own claim."""
+        if self._desk is None or (claim := self._desk.claimed) == self._claim:
+            return
+        self._claim = claim
+        if claim is None:
+            return
+        refused = self._judge.phase in (Phase.DENIED, Phase.REVIEW, Phase.SECOND_FACTOR)
+        if refused or (self._judge.phase is Phase.GRANTED and self._who == claim):
+            self._judge.forget()
+
+    def _act(self, outcome: Outcome) -> bool:
+        """Do what was decided; False when the door should have opened and did not."""
+        self._who = outcome.person_id
+        if self._desk is not None:
+            return self._desk.judged(outcome, self._claim)
+        recognised, outcome = outcome.kind, self._judged(outcome)
+        self._barred = outcome.kind is not recognised
+        self._greeted = self._doorway.greeting(outcome)
+        return self._doorway.act(outcome, self._door.pulse)
 
     def _search(self, template: Floats) -> Match:
         with self._metrics.stage("search"):
-            return self._index.search(template, 2)
+            alone = self._search_claimed(template)
+            return self._index.search(template, 2) if alone is None else alone
+
+    def _search_claimed(self, template: Floats) -> Match | None:
+        """1:1 where somebody said who they are; None: nobody did."""
+        row = None if self._claim is None else self._index.row(self._claim)
+        if self._claim is None or row is None:
+            return None
+        return one_to_one(self._claim, row[1], template)
 
     def _search_both(self, evidence: Fused, other: Fused | None) -> FusedMatch:
         assert self._move is not None  # noqa: S101  # else nobody asks
         with self._metrics.stage("search"):
+            alone = self._search_claimed(evidence.template)
+            if alone is not None:  # by the network in use: nothing is learnt from it
+                return FusedMatch(alone, self._quality(evidence.log_variance), evidence.views)
             return self._move.both(evidence, other)
-
-    def _greeting(self, outcome: Outcome) -> str | None:
-        """The name to be shown, where the installer allows it."""
-        web = self._config.web
-        if outcome.kind is not Kind.GRANTED or outcome.person_id is None:
-            return None
-        return self._name_of(outcome.person_id) if web is not None and web.names else None
-
-    def _act(self, outcome: Outcome) -> bool:
-        """Record and do it; False when the door should have opened and did not."""
-        done = True
-        self._metrics.count(outcome.kind.value)
-        event = self._journal.record(outcome.kind.value, **self._told(outcome))
-        if outcome.kind is Kind.GRANTED:
-            if event is None and self._config.events.on_write_failure == "deny":
-                log.error("door kept shut: the event could not be recorded")
-                done = False
-            else:
-                done = self._open_door()
-        log.info(
-            "presentation outcome=%s reason=%s similarity=%s threshold=%s quality=%s frames=%d "
-            "duration_s=%.2f people=%s",
-            outcome.kind.value,
-            outcome.reason,
-            _short(outcome.similarity),
-            _short(outcome.threshold),
-            _short(outcome.quality),
-            outcome.frames,
-            outcome.duration_s,
-            outcome.people,
-        )
-        return done
-
-    def _open_door(self) -> bool:
-        try:
-            self._door.pulse()
-        except DoorError as fault:
-            log.error("the door cannot be opened: %s", fault)
-            self._journal.record("door.fault", reason=str(fault))
-            return False
-        return True
-
-    def _told(self, outcome: Outcome) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "reason": outcome.reason,
-            "rule": outcome.rule and outcome.rule.value,
-            "similarity": _round(outcome.similarity),
-            "runner_up": _round(outcome.runner_up),
-            "threshold": _round(outcome.threshold),
-            "review_threshold": _round(outcome.review_threshold),
-            "implied_fpir": outcome.implied_fpir and float(f"{outcome.implied_fpir:.3g}"),
-            "people": outcome.people,
-            "margin": outcome.margin,
-            "lookalike": outcome.lookalike,
-            "quality": _round(outcome.quality),
-            "fused_quality": _round(outcome.fused_quality),
-            "minimum_quality": _round(outcome.minimum_quality),
-            "frames": outcome.frames,
-            "seen": outcome.seen,
-            "defects": {defect.value: frames for defect, frames in outcome.defects.items()},
-            "duration_s": round(outcome.duration_s, 3),
-            "instructions": [instruction.value for instruction in outcome.instructions],
-            "profile": self._config.decision.profile,
-            "policy": self._digest,
-            "model": self._identity if self._move is None else self._move.spoke,
-        }
-        if outcome.person_id is not None:
-            told["person_id"] = outcome.person_id
-            if self._config.names_in_events:
-                told["name"] = self._name_of(outcome.person_id)
-        return told
-
-    def _name_of(self, person_id: str) -> str | None:
-        try:
-            return self._gallery.name_of(person_id)
-        except StorageError as fault:
-            log.warning("a name cannot be read: %s", fault)
-            return None
 
     def _show(self, display: Display) -> None:
         if display != self._display:
             self._display = display
             self._on_display(display)
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None else round(value, 4)
-
-
-def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
