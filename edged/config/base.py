@@ -53,7 +53,8 @@ class Misplaced(ValueError):
     """
 
     def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
-        super().__init__("; ".join(f"{'.'.join(map(str, path))}: {what}" for path, what in problems))
+        told = (f"{'.'.join(map(str, path))}: {what}" for path, what in problems)
+        super().__init__("; ".join(told))
         self.problems = problems
 
 
