@@ -61,6 +61,8 @@ def days_of(text: str) -> dict[int, str]:
             raise RulesError(f"event {number}: {fault}") from fault
         except _GARBAGE as fault:
             raise RulesError(f"event {number}: not readable") from fault
+    if not found:
+        raise RulesError("holds no all-day event, so it makes no holiday")
     return found
 
 
