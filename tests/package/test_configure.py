@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from edged.config import schema
+from edged.config import access, attendance, door, readers, schema
+from edged.config.base import NAME, Settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "configure.md"
 SECTIONS = {
@@ -24,8 +25,31 @@ SECTIONS = {
     "gallery": schema.Gallery,
     "gallery.wipe": schema.Wipe,
     "gallery.wipe.tamper": schema.TamperLine,
-    "door, driver: simulated": schema.SimulatedDoor,
-    "door, driver: gpio": schema.GpioDoor,
+    "door": door.DoorSettings,
+    "door, driver: simulated": door.SimulatedDoor,
+    "door, driver: gpio": door.GpioDoor,
+    "door.contact, door.fire, door.tamper": door.Input,
+    "door.exit_button": door.ExitButton,
+    "door.outputs": door.Output,
+    "door.timetable": door.ModeSpan,
+    "door.interlock": door.Interlock,
+    "schedules": access.Schedule,
+    "holidays": access.Holidays,
+    "access": access.Access,
+    "access.rules": access.AccessRule,
+    "access.area": access.Area,
+    "access.area.passback": access.Passback,
+    "access.pins": access.PinGuard,
+    "access.qr": access.QrTokens,
+    "readers": readers.ReaderSettings,
+    "readers, driver: keyboard": readers.KeyboardReader,
+    "readers, driver: serial": readers.SerialReader,
+    "readers, driver: osdp": readers.OsdpReader,
+    "readers, driver: simulated": readers.SimulatedReader,
+    "panel": readers.Panel,
+    "attendance": attendance.Attendance,
+    "attendance.timetable": attendance.StateSpan,
+    "peers": access.Peer,
     "events": schema.Events,
     "mqtt": schema.Mqtt,
     "mqtt.tls": schema.Tls,
@@ -64,7 +88,7 @@ def values(name: str, field: dict[str, Any]) -> str:
         return "`true`, `false`"
     if field.get("format") == "path":
         return "path"
-    if field.get("pattern") == schema.NAME:
+    if field.get("pattern") == NAME:
         return "name"
     return WORDS[field["type"]]
 
@@ -82,16 +106,24 @@ def default(name: str, field: dict[str, Any], required: list[str]) -> str:
         return "–"
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
+    text = value.encode("unicode_escape").decode() if isinstance(value, str) else json.dumps(value)
+    return f"`{text}`"
 
 
-def rows(settings: type[schema.Settings]) -> list[list[str]]:
-    """Setting, values and default, as the page's tables show them."""
+def rows(settings: type[Settings]) -> list[list[str]]:
+    """Setting, values and default, as the page's tables show them; what a class shares with
+    others stands in their common section."""
     told = settings.model_json_schema()
+    (parent,) = settings.__bases__
     return [
         [f"`{name}`", values(name, field), default(name, field, told.get("required", []))]
         for name, field in told["properties"].items()
+        if name not in parent.model_fields
     ]
+
+
+def below(settings: type[Settings]) -> set[type[Settings]]:
+    return {one for child in settings.__subclasses__() for one in (child, *below(child))}
 
 
 def tables() -> dict[str, list[list[str]]]:
@@ -107,8 +139,8 @@ def tables() -> dict[str, list[list[str]]]:
 
 
 def test_every_class_of_settings_has_its_section() -> None:
-    found = schema.Settings.__subclasses__()  # others than a terminal's, too, once imported
-    ours = {one for one in found if one.__module__ == schema.__name__}
+    found = below(Settings)  # others than a terminal's, too, once imported
+    ours = {one for one in found if one.__module__.startswith("edged.config.")}
     assert set(SECTIONS.values()) == ours
     assert list(tables()) == list(SECTIONS)
 
