@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.camera.table import open_camera
+from edged.cli.check_rules import doubtful_rules, wrong_rules
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load, load_parts, problem_at
 from edged.door.table import make_door
@@ -92,11 +93,14 @@ def run(args: argparse.Namespace, output: Output) -> int:
         if installer is not None and installer.password_file is not None:
             stored = installer.password_file
             checks.of("web.installer.password_file", lambda: read_password(stored))
+    if not problems:
+        checks.problems += wrong_rules(args.config, load(args.config))
     if checks.problems or manifest is None:
         raise ConfigError(in_order(checks.problems))
     begun = _begun(load(args.config), manifest)
     decision: Decision = begun.config.decision
     policy = make_policy(decision, manifest)
+    rules = doubtful_rules(args.config, begun.config, key)
     output.result(
         {
             "ok": True,
@@ -104,12 +108,14 @@ def run(args: argparse.Namespace, output: Output) -> int:
             "decision": risk(decision, policy),
             "desired": desired_document(begun),
             "not_found_by_model": lost,
+            "rules": rules,
         },
         [
             f"{args.config}: the terminal can start",
             *desired_lines(begun),
             *_told(decision, policy),
             *_told_lost(lost),
+            *(f"WARNING: {line}" for line in rules),
         ],
     )
     return 0
