@@ -87,12 +87,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     if parts.get("mqtt") is not None:
         _check_mqtt(checks, parts["mqtt"])
     if parts.get("web") is not None:
-        checks.of("web", lambda: _open(Screen(parts["web"], dict)))
-        checks.of("web.texts", lambda: _check_texts(parts["web"]))
-        installer = parts["web"].installer
-        if installer is not None and installer.password_file is not None:
-            stored = installer.password_file
-            checks.of("web.installer.password_file", lambda: read_password(stored))
+        _check_web(checks, parts["web"])
     if not problems:
         checks.problems += wrong_rules(args.config, load(args.config))
     if checks.problems or manifest is None:
@@ -195,6 +190,16 @@ class _Checks:
             text = "; ".join(str(fault).splitlines())
             self.problems.append(problem_at(self._file, setting, text))
             return None
+
+
+def _check_web(checks: _Checks, settings: Web) -> None:
+    """Both pages, and what they say."""
+    checks.of("web", lambda: _open(Screen(settings, dict)))
+    checks.of("web.texts", lambda: _check_texts(settings))
+    installer = settings.installer
+    if installer is not None and installer.password_file is not None:
+        stored = installer.password_file
+        checks.of("web.installer.password_file", lambda: read_password(stored))
 
 
 def _check_mqtt(checks: _Checks, settings: Mqtt) -> None:
