@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +41,8 @@ class Unlock(Args):
     """Why; stands in the event."""
 
 
+CardNumber = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[0-9A-Fa-fxX:. -]+$")]
+SealedPin = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9+/]{80,}={0,2}$")]
 PersonId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}$")]
 
 
@@ -73,6 +75,16 @@ class Described(Args):
     retention_days: Annotated[int, Field(ge=0, le=3650)] | None = None
     """How long the person stays stored after validity or consent ended; left out:
     `gallery.retention_days`."""
+    cards: Annotated[list[CardNumber], Field(max_length=20)] | None = None
+    """Numbers of the person's cards, digits or hex digits; nobody else has one of them."""
+    duress_cards: Annotated[list[CardNumber], Field(max_length=20)] | None = None
+    """Those among `cards` that open and raise a silent alarm."""
+    pin: SealedPin | None = None
+    """4 to 16 digits, sealed to the terminal, see docs/credentials.md."""
+    duress_pin: SealedPin | None = None
+    """Another one, that opens and raises a silent alarm; sealed as `pin`."""
+    extended: bool | None = None
+    """Whether the person needs longer at the door."""
 
     @property
     def profile(self) -> dict[str, Any]:
@@ -152,6 +164,42 @@ class SetMode(Args):
     @property
     def cautious(self) -> bool:
         return self.mode in ("locked_down", "secured")
+
+
+class SetArea(Args):
+    """``area.set``: say where somebody is, or forget where everybody is."""
+
+    person_id: KnownId | None = None
+    """Who; not together with `everybody`."""
+    area: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")] | None = None
+    """Where they are; left out: nobody knows, and they may enter or leave."""
+    everybody: bool = False
+    """It is forgotten where everybody is, at all terminals that hear of it."""
+
+    @model_validator(mode="after")
+    def _one(self) -> SetArea:
+        if (self.person_id is None) != self.everybody or (self.everybody and self.area):
+            raise ValueError("give either person_id, with or without area, or everybody alone")
+        return self
+
+
+class CorrectPunch(Args):
+    """``attendance.correct``: say how a punch was; what was recorded stays in the log."""
+
+    person_id: KnownId
+    """Whose."""
+    action: Literal["replace", "add", "void"]
+    """`replace`: it was like this; `add`: there was one; `void`: there was none."""
+    punch: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = None
+    """The event of the punch, or of the correction that added it; not with `add`."""
+    state: Literal["in", "out", "break", "return", "field", "overtime"] | None = None
+    """Which punch it was; left out with `replace`: as it stands."""
+    time: ShortText | None = None
+    """When, RFC 3339 with `Z` or an offset; left out with `replace`: as it stands."""
+    why: ShortText
+    """Stands in the event and in reports."""
+    who: ShortText | None = None
+    """Who wishes it, such as a number of the staff office; stands there, too."""
 
 
 class NoArgs(Args):
@@ -253,6 +301,8 @@ CATALOGUE: dict[str, Command] = {
     "enrol.photo": Command("enroller", EnrolPhoto),
     "gallery.wipe": Command("maintainer", WipeGallery),
     "door.mode": Command("operator", SetMode),
+    "area.set": Command("operator", SetArea),
+    "attendance.correct": Command("enroller", CorrectPunch),
     "diagnostics": Command("auditor", NoArgs),
     "events.replay": Command("auditor", ReplayEvents),
     "snapshot": Command("maintainer", NoArgs),

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edged.mqtt.contract.areas import Area  # noqa: TC001  # pydantic reads it
 from edged.mqtt.contract.bundles import MoveFigures  # noqa: TC001  # pydantic reads it
 from edged.mqtt.contract.control import DESIRED_REFUSALS
 from edged.mqtt.contract.fields import (
@@ -242,6 +243,7 @@ class LastDesired(Told):
 
 
 PARTS = (
+    "areas",
     "camera",
     "clock",
     "commands",
@@ -256,6 +258,7 @@ PARTS = (
     "link",
     "model",
     "model.next",
+    "peers",
     "pipeline",
     "recording",
     "runtime",
@@ -299,3 +302,5 @@ class State(Stamped):
     """The keys that count now."""
     applied: LastDesired = ABSENT
     """Once settings were desired."""
+    area: Area = ABSENT
+    """With `access.area`: what lies behind the door."""

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from edged.mqtt.contract import attendance
+from edged.mqtt.contract.areas import Place
 from edged.mqtt.contract.bundles import Arriving
 from edged.mqtt.contract.control import REFUSALS
 from edged.mqtt.contract.fields import (
@@ -77,7 +79,7 @@ class NotFromPhoto(Told):
     person_id: Person
     """Who was to be."""
     other: Person = ABSENT
-    """Who is enrolled with this face, with `duplicate`."""
+    """Who is enrolled with this face, with `duplicate`; whose card it is, with `card_taken`."""
 
 
 class Gone(Told):
@@ -121,6 +123,12 @@ class Profile(Told):
     """On what ground."""
     retention_days: Count = ABSENT
     """How long they stay stored after that."""
+    cards: Count = ABSENT
+    """How many they have."""
+    pin: Literal[True] = ABSENT
+    """They have one."""
+    extended: Literal[True] = ABSENT
+    """They need longer at the door."""
 
 
 class Kept(Told):
@@ -319,7 +327,7 @@ _DIAGNOSTICS = {
     "events": {"log": "5ca1ab1e0ddba11f", "head": 1042, "waiting": 0},
     "degraded": {},
 }
-_ENROLLED = ("duplicate", "incoherent", "consent_missing", "bad_profile", "wiped", "storage")
+_ENROLLED = ("duplicate", "incoherent", "consent_missing", "card_taken", "bad_pin", "bad_profile", "wiped", "storage")
 
 ANSWERS: dict[str, Answer] = {
     "door.unlock": Answer(
@@ -363,7 +371,7 @@ ANSWERS: dict[str, Answer] = {
                 "erase_at": "2027-01-30T00:00:00Z",
             },
         ),
-        ("not_enrolled", "consent_missing", "wiped"),
+        ("not_enrolled", "consent_missing", "card_taken", "bad_pin", "wiped"),
     ),
     "gallery.wipe": Answer(
         {"confirm": "hq/door-1"}, (WipedPeople, {"people": 812}), ("not_confirmed",), two=True
@@ -374,6 +382,16 @@ ANSWERS: dict[str, Answer] = {
         ("not_recorded", "door"),
         refused=Mode,
         two=True,
+    ),
+    "area.set": Answer(
+        {"person_id": "4711", "area": "lab"},
+        (Place, {"person_id": "4711", "area": "lab", "before": None}),
+        ("not_allowed", "not_recorded"),
+    ),
+    "attendance.correct": Answer(
+        attendance.ASKED,
+        (attendance.Punch, attendance.STANDS),
+        ("no_such_punch", "not_enrolled", "bad_correction", "not_recorded"),
     ),
     "diagnostics": Answer({}, (Diagnostics, _DIAGNOSTICS)),
     "events.replay": Answer(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.mqtt.contract import bundles, control, people
+from edged.mqtt.contract import areas, attendance, bundles, control, people
 from edged.mqtt.contract import happenings as told
 from edged.mqtt.contract.access import Access
 from edged.mqtt.contract.known_key import jws, public_key
@@ -329,4 +329,52 @@ OTHERS = {
     ),
 }
 
-EVENTS: dict[str, Kind] = ACCESS | OTHERS
+ATTENDANCE = {
+    "attendance.punched": Kind(
+        attendance.Punched,
+        "Somebody was let in, and `attendance` is configured: a punch, or one more presentation "
+        "of it (`folds`).",
+        attendance.PUNCHED,
+    ),
+    "attendance.corrected": Kind(
+        attendance.Corrected,
+        "A punch was corrected (`attendance.correct`, `edged attendance correct`).",
+        attendance.CORRECTED,
+    ),
+}
+
+_ORDER = 1_772_352_020_310
+
+AREAS = {
+    "access.passed": Kind(
+        areas.Passed,
+        "Somebody passed the door; their place is another one now.",
+        {
+            **_WHO,
+            "direction": "in",
+            "area": "lab",
+            "groups": ["staff"],
+            "passback": False,
+            "order": _ORDER,
+        },
+    ),
+    "access.not_entered": Kind(
+        areas.NotEntered,
+        "Somebody was granted, and the door was not opened.",
+        {**_WHO, "direction": "in"},
+    ),
+    "area.changed": Kind(
+        areas.AreaChanged,
+        "Somebody is said to be elsewhere (`area.set`), or where everybody is was forgotten.",
+        {
+            **_WHO,
+            "area": None,
+            "by": "command",
+            "command": COMMAND,
+            "key": "controller",
+            "order": _ORDER,
+        },
+    ),
+}
+
+EVENTS: dict[str, Kind] = ACCESS | AREAS | ATTENDANCE | OTHERS
