@@ -15,6 +15,7 @@ from edged.cli import (
     ctl_people,
     ctl_provision,
     ctl_state,
+    ctl_visitor,
     ctl_watch,
 )
 
@@ -30,6 +31,7 @@ def add(command: argparse.ArgumentParser) -> None:
         ctl_state,
         ctl_orders,
         ctl_people,
+        ctl_visitor,
         ctl_model,
         ctl_keys,
         ctl_provision,

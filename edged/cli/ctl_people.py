@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edged.cli import ctl_sync
-from edged.cli.ctl_common import add_site, order
+from edged.cli.credentials import CLEARABLE, add_credentials, given_credentials
+from edged.cli.ctl_common import add_site, order, settings_of
 from edged.cli.output import BadUsage, person_id, positive, seconds
 from edged.cli.profile import add_profile, given_profile
+from edged.errors import ProvisionError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
 
     from edged.cli.output import Output
 
@@ -23,6 +26,7 @@ _CLEARABLE = (
     "valid_until",
     "consent",
     "retention_days",
+    *(name.replace("-", "_") for name in CLEARABLE),
 )
 
 
@@ -59,7 +63,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
 def start(args: argparse.Namespace, output: Output) -> int:
     """``enrol.start``."""
     given = {"person_id": args.person_id, "views": args.views, "timeout_s": args.within}
-    return order(args, output, "enrol.start", _said(args, given))
+    return order(args, output, "enrol.start", _sealed(args, _said(args, given)))
 
 
 def photo(args: argparse.Namespace, output: Output) -> int:
@@ -70,7 +74,7 @@ def photo(args: argparse.Namespace, output: Output) -> int:
     image = fit_photo(read_bytes(args.photo), str(args.photo))
     text = base64.b64encode(image).decode("ascii")
     given = {"person_id": args.person_id, "image": text}
-    return order(args, output, "enrol.photo", _said(args, given))
+    return order(args, output, "enrol.photo", _sealed(args, _said(args, given)))
 
 
 def cancel(args: argparse.Namespace, output: Output) -> int:
@@ -93,18 +97,47 @@ def change(args: argparse.Namespace, output: Output) -> int:
         said[name] = None
     if len(said) == 1:
         raise BadUsage("say what is to be changed, for instance --valid-until or --clear name")
-    return order(args, output, "gallery.set", said)
+    return order(args, output, "gallery.set", _sealed(args, said))
 
 
 def _described(action: argparse.ArgumentParser) -> None:
     action.add_argument("--name", metavar="NAME", help="as greeted, where names are shown")
     add_profile(action)
+    add_credentials(action)
     action.add_argument("--retention-days", type=int, metavar="DAYS")
 
 
 def _said(args: argparse.Namespace, given: dict[str, Any]) -> dict[str, Any]:
     """A command's arguments: what was given, and what was said of the person."""
-    said = ctl_sync.plain(given_profile(args))
+    said = ctl_sync.plain(given_profile(args)) | given_credentials(args)
     if args.retention_days is not None:
         said["retention_days"] = args.retention_days
     return {**{name: value for name, value in given.items() if value is not None}, **said}
+
+
+def _sealed(args: argparse.Namespace, said: dict[str, Any]) -> Callable[[str], dict[str, Any]]:
+    """A command's arguments by terminal: PINs are sealed to each one's own key."""
+    from edged.mqtt.sealed_pin import FIELDS, seal_pin
+    from edged.site.known import Known
+    from edged.vault.identity import sealing_key
+
+    pins = [field for field in FIELDS if said.get(field) is not None]
+    settings = settings_of(args)
+    known = Known(settings.terminals, settings.site)
+
+    def each(terminal: str) -> dict[str, Any]:
+        if not pins:
+            return said
+        found = known.terminal(terminal)
+        if found is None:
+            raise ProvisionError(
+                f"{terminal}: its keys are not known, and a PIN is sealed to them; get them by "
+                "`edged ctl provision`"
+            )
+        key, audience = sealing_key(found.sealing), f"{settings.site}/{terminal}"
+        sealed: dict[str, Any] = {
+            field: seal_pin(said[field], key, audience, said["person_id"], field) for field in pins
+        }
+        return {**said, **sealed}
+
+    return each

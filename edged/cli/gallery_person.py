@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edged.cli.credentials import CLEARABLE, add_credentials, given_credentials
 from edged.cli.output import BadUsage, add_config, add_json, person_id
 from edged.cli.profile import add_profile
 from edged.config.load import load
@@ -26,6 +27,7 @@ _CLEARED = {
     "valid-until": "valid_until",
     "consent": "consent",
     "retention": "retention_days",
+    **{name: name.replace("-", "_") for name in CLEARABLE},
 }
 _LARGEST_RECEIPT = 65_536
 _DAY_S = 86_400.0
@@ -37,6 +39,7 @@ def add(actions: argparse._SubParsersAction[Any]) -> None:
     change.add_argument("person_id", type=person_id)
     change.add_argument("--name", metavar="TEXT")
     add_profile(change)
+    add_credentials(change)
     change.add_argument("--retention-days", type=_days, metavar="DAYS", help="kept after the end")
     change.add_argument(
         "--clear", action="append", choices=tuple(_CLEARED), default=[], help="may be given often"
@@ -105,6 +108,7 @@ def _changes(args: argparse.Namespace, consent: dict[str, Any]) -> dict[str, Any
         "valid_until": args.valid_until,
         "retention_days": args.retention_days,
         "consent": {**consent, **said} if said else None,
+        **given_credentials(args),
     }
     given = {name: value for name, value in given.items() if value is not None}
     cleared = {_CLEARED[name]: None for name in args.clear}

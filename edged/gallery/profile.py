@@ -134,6 +134,12 @@ class Profile(_Frozen):
         days = retention_days if self.retention_days is None else self.retention_days
         return None if self.end is None else self.end + days * _DAY_S
 
+    def with_credentials_of(self, other: Profile) -> Profile:
+        """The same, with another's cards, PINs and need, where it says nothing of any."""
+        if any(getattr(self, name) for name in _CREDENTIALS):
+            return self
+        return self.model_copy(update={name: getattr(other, name) for name in _CREDENTIALS})
+
     def told(self) -> dict[str, Any]:
         """For a person to read: times as RFC 3339; of cards how many, of the PIN whether there is
         one, of duress nothing."""
@@ -144,6 +150,16 @@ class Profile(_Frozen):
             if name in document:
                 document[name] = word
         return document
+
+    def disclosed(self) -> dict[str, Any]:
+        """What `told` leaves out, for the person alone: of PINs, that there are some."""
+        found: dict[str, Any] = {
+            "cards": list(self.cards),
+            "duress_cards": list(self.duress_cards),
+            "pin": self.pin is not None,
+            "duress_pin": self.duress_pin is not None,
+        }
+        return {name: value for name, value in found.items() if value}
 
     def carried(self) -> dict[str, Any]:
         """All of it, as `read_profile` takes it, to be sealed: times as RFC 3339."""

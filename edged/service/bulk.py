@@ -197,7 +197,11 @@ class Import:
     def _follow(self, person: Person, ready: _Ready) -> None:
         """Somebody whose photos are all known: what is said of them may have changed."""
         if self._write and ready.profile is not None and ready.profile != person.profile:
-            self._gallery.set_profile(ready.id, ready.profile)
+            try:
+                self._gallery.set_profile(ready.id, ready.profile)
+            except GalleryError as fault:  # a card of theirs is somebody else's
+                self._tell_refused(ready, fault)
+                return
         self._tell(ready.lines)
 
     def _commit(self) -> None:
@@ -238,10 +242,7 @@ class Import:
                 for one in people:
                     self._enrol([one])
                 return
-            why, text = reason_of(fault), str(fault)
-            self._tell(
-                replace(line, outcome="refused", reason=why, text=text) for line in people[0].lines
-            )
+            self._tell_refused(people[0], fault)
             return
         revision = self._gallery.revision
         self._told.warnings += enrolled.warnings
@@ -255,6 +256,10 @@ class Import:
 
     def _refuse(self, person_id: str, one: Looked, why: Refused) -> None:
         self._tell([_line(person_id, one, "refused", why.reason, why.text, why.quality)])
+
+    def _tell_refused(self, one: _Ready, fault: GalleryError) -> None:
+        why, text = reason_of(fault), str(fault)
+        self._tell(replace(line, outcome="refused", reason=why, text=text) for line in one.lines)
 
     def _tell(self, lines: Iterable[Entry]) -> None:
         for line in lines:

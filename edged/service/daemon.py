@@ -27,6 +27,7 @@ from edged.gallery.store import make_gallery
 from edged.history.store import History, history_path
 from edged.mqtt.client import Link
 from edged.mqtt.homeassistant import announcements
+from edged.mqtt.sealed_pin import with_pins_opened
 from edged.mqtt.topics import topics_of
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
@@ -363,6 +364,7 @@ class Daemon:
         )
         handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
         handlers |= self._errands.handlers()
+        handlers = with_pins_opened(handlers, self._identity, topics.audience)
         desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, self._time)
         stack.callback(desk.close)
 

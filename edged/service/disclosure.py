@@ -51,6 +51,7 @@ def disclose(config: Config, person_id: str, *, numbers: bool) -> dict[str, Any]
     finally:
         gallery.close()
     told = told_profile(person.profile, config.gallery.retention_days, time.time())
+    told["profile"] |= person.profile.disclosed()
     return {
         "about": ABOUT,
         "terminal": f"{config.site}/{config.terminal}",

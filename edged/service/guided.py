@@ -327,11 +327,12 @@ class Guided:
             )
 
     def _profile(self, request: EnrolmentRequest) -> Profile:
-        """What is to be kept: a command that gives nothing, or a name alone, leaves the rest."""
+        """What is to be kept: a command that gives nothing, or a name alone, leaves the rest;
+        one that says nothing of cards and PINs leaves those."""
         name = request.profile.name
-        if request.profile != Profile(name=name):
-            return request.profile
         known = self._gallery.profile(request.person_id) or Profile()
+        if request.profile != Profile(name=name):
+            return request.profile.with_credentials_of(known)
         return known if name is None else known.model_copy(update={"name": name})
 
     def _fail(

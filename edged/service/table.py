@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 _NEEDED = ("person_id", "image")
 _PLAIN = ("name", "valid_from", "valid_until")
 _CONSENT = ("consent_basis", "consent_given", "consent_expires", "adaptation")
-COLUMNS = (*_NEEDED, "name", "groups", "valid_from", "valid_until", *_CONSENT)
+_LISTS = ("groups", "cards", "duress_cards")
+COLUMNS = (*_NEEDED, "name", *_LISTS, "valid_from", "valid_until", *_CONSENT)
 _YES, _NO = frozenset({"true", "yes", "1"}), frozenset({"false", "no", "0"})
 _MOST_BYTES = 100_000_000
 _LONGEST_FIELD = 10_000
@@ -170,9 +171,10 @@ def _image(cells: Mapping[str, str]) -> str:
 def _given(cells: Mapping[str, str]) -> dict[str, Any]:
     """What a line tells of a person; checked, and as `read_profile` takes it."""
     given: dict[str, Any] = {name: cells[name] for name in _PLAIN if name in cells}
-    if "groups" in cells:
-        groups = (group.strip() for group in cells["groups"].split(";"))
-        given["groups"] = tuple(group for group in groups if group)
+    for name in _LISTS:
+        if name in cells:
+            listed = (one.strip() for one in cells[name].split(";"))
+            given[name] = tuple(one for one in listed if one)
     consent: dict[str, Any] = {
         name.removeprefix("consent_"): cells[name] for name in _CONSENT if name in cells
     }

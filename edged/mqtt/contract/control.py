@@ -58,6 +58,8 @@ LOOKED_INTO = (
     "incoherent",
     "consent_missing",
     "bad_profile",
+    "bad_pin",
+    "card_taken",
     "no_face",
     "several_faces",
     "low_quality",
@@ -78,6 +80,8 @@ LOOKED_INTO = (
     "bad_proof",
     "last_maintainer",
     "too_many_keys",
+    "no_such_punch",
+    "bad_correction",
 )
 """Why a command is not obeyed that was looked into; which of them, stands with each command."""
 

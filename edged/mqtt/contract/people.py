@@ -117,6 +117,7 @@ class EnrolFailed(Told):
             "incoherent",
             "duplicate",
             "consent_missing",
+            "card_taken",
             "storage",
             "wiped",
             "no_face",
@@ -132,7 +133,7 @@ class EnrolFailed(Told):
     text: str
     """For people."""
     other: Person = ABSENT
-    """Who is enrolled with this face, with `duplicate`."""
+    """Who is enrolled with this face, with `duplicate`; whose card it is, with `card_taken`."""
     source: Annotated[str, codes("photo")] = ABSENT
     """`photo`: from `enrol.photo`; left out: at the terminal."""
 
