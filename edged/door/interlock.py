@@ -129,6 +129,9 @@ class Side:
 
     def ask(self, now_s: float) -> str | None:
         """Claim, unless something speaks against it at once: that is returned."""
+        if self._holds:  # the same claim, once more
+            self._used, self._held_s = False, now_s
+            return None
         why = self.blocked(now_s)
         if why is None and self._claim is None:
             self._claims += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from edged.errors import BrokerError
@@ -11,14 +11,27 @@ from edged.errors import BrokerError
 if TYPE_CHECKING:
     from edged.config.schema import Config
 
-Kind = Literal["status", "state", "event", "backlog", "cmd", "result", "desired", "audit", "sync"]
+Kind = Literal[
+    "status", "state", "event", "backlog", "cmd", "result", "desired", "audit", "sync", "interlock"
+]
 
 _NAME = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)*")
 _LONGEST_NAME = 64
 _LONGEST_REPLY_TOPIC = 256
 # What a terminal publishes or obeys itself: never a place that a stranger may have us write to.
 _RESERVED = frozenset(
-    {"status", "state", "event", "backlog", "cmd", "desired", "audit", "bridge", "sync"}
+    {
+        "status",
+        "state",
+        "event",
+        "backlog",
+        "cmd",
+        "desired",
+        "audit",
+        "bridge",
+        "sync",
+        "interlock",
+    }
 )
 SYNC_IN = ("head", "batch", "chunk")
 SYNC_OUT = ("pull", "offer")
@@ -78,6 +91,15 @@ class Topics:
         """The filter that all commands match, and no result."""
         return f"{self.root}/cmd/+"
 
+    @property
+    def interlock(self) -> str:
+        """Where the terminal says to that of the other door how its own is."""
+        return f"{self.root}/interlock"
+
+    def of(self, terminal: str) -> Topics:
+        """Those of another terminal of the site."""
+        return replace(self, terminal=terminal)
+
     def event(self, kind: str, historical: bool = False) -> str:
         """Where an event of this type goes."""
         return f"{self.root}/{'backlog' if historical else 'event'}/{self._level(kind)}"
@@ -98,7 +120,7 @@ class Topics:
         if not topic.startswith(root):
             return None
         match topic[len(root) :].split("/"):
-            case ["status" | "state" | "audit" | "desired" as kind]:
+            case ["status" | "state" | "audit" | "desired" | "interlock" as kind]:
                 return Parsed(kind)
             case ["event" | "backlog" | "cmd" as kind, level] if name := self._name(level):
                 return Parsed(kind, name)
