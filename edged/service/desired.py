@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from edged.access.findings import unusable
 from edged.config.schema import Config, Decision, Gallery
 from edged.decision.policy import FPIR
 from edged.errors import ConfigError, EdgedError
@@ -48,8 +49,13 @@ SETTABLE: dict[str, frozenset[str]] = {
         }
     ),
     "door": frozenset({"pulse_s"}),
+    "holidays": frozenset({"dates"}),
 }
-"""Sections and their settings; beside them ``log_level``. The rest is the installer's."""
+"""Sections and their settings; beside them `OF_ANY_NAME` and ``log_level``. The rest is the
+installer's."""
+
+OF_ANY_NAME = frozenset({"schedules"})
+"""Sections whose settings the site may name itself, beside the YAML's or in their place."""
 
 _ROUNDING = 1 + 1e-6
 _GUARD = ("off", "margin", "second_factor")
@@ -146,11 +152,11 @@ def unknown(settings: dict[str, Any]) -> str | None:
     for name, value in settings.items():
         if name == "log_level":
             continue
-        if name not in SETTABLE:
+        if name not in SETTABLE and name not in OF_ANY_NAME:
             wrong.append(str(name)[:40])
         elif not isinstance(value, dict):
             wrong.append(f"{name} (not an object)")
-        else:
+        elif name in SETTABLE:
             wrong += [f"{name}.{str(key)[:40]}" for key in value if key not in SETTABLE[name]]
     return f"cannot be set from afar: {', '.join(wrong[:8])}" if wrong else None
 
@@ -165,11 +171,14 @@ def merged(yaml: Config, settings: dict[str, Any]) -> Config:
         raise ConfigError([problem])
     data = yaml.model_dump()
     for name, value in settings.items():
-        data[name] = {**data[name], **value} if name in SETTABLE else value
+        data[name] = value if name == "log_level" else {**data[name], **value}
     try:
-        return Config.model_validate(data)
+        config = Config.model_validate(data)
     except ValidationError as fault:
         raise ConfigError([describe(fault)]) from fault
+    if wrong := [finding.told(None) for finding in unusable(config)]:
+        raise ConfigError(wrong)  # no rulebook could be made of it
+    return config
 
 
 class TooLax(ConfigError):

@@ -25,7 +25,7 @@ from edged.mqtt.contract.document import text
 from edged.mqtt.contract.orders import GALLERY
 from edged.mqtt.contract.replies import ANSWERS, EVERY
 from edged.mqtt.contract.table import EVENTS
-from edged.service.desired import SETTABLE
+from edged.service.desired import OF_ANY_NAME, SETTABLE
 from tests.contract.reading import DOCUMENT, document, problems, resolved, validator
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def test_what_can_be_desired_is_what_can_be_set() -> None:
     named = document()["components"]["schemas"]
     for section, fields in SETTABLE.items():
         assert set(named[f"Desired{section.capitalize()}"]["properties"]) == fields
-    assert set(named["Settings"]["properties"]) == {*SETTABLE, "log_level"}
+    assert set(named["Settings"]["properties"]) == {*SETTABLE, *OF_ANY_NAME, "log_level"}
     assert set(GALLERY) == SETTABLE["gallery"]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from edged.config import schema
+from edged.config import access, schema
 from edged.mqtt.catalogue import CATALOGUE
 from edged.mqtt.contract.fields import ABSENT, KeyId, Obeyed, Seq
 
@@ -88,7 +88,8 @@ def _some(name: str, of: type[schema.Settings], fields: Iterable[str], text: str
     made: dict[str, Any] = {}
     for field in fields:
         info = of.model_fields[field]
-        made[field] = (Annotated[(info.annotation, Field(), *info.metadata)], ABSENT)
+        kind: Any = Annotated[(info.annotation, Field(), *info.metadata)]
+        made[field] = (kind, ... if info.is_required() else ABSENT)
     return create_model(name, __base__=Obeyed, __doc__=text, **made)
 
 
@@ -98,6 +99,10 @@ DesiredDecision = _some(
 )
 DesiredGallery = _some("DesiredGallery", schema.Gallery, GALLERY, _CONFIGURED)
 DesiredDoor = _some("DesiredDoor", schema.GpioDoor, ["pulse_s"], _CONFIGURED)
+DesiredHolidays = _some("DesiredHolidays", access.Holidays, ["dates"], _CONFIGURED)
+DesiredSchedule = _some(
+    "DesiredSchedule", access.Schedule, access.Schedule.model_fields, _CONFIGURED
+)
 
 
 class Settings(Obeyed):
@@ -111,6 +116,10 @@ class Settings(Obeyed):
     """How people get in."""
     door: DesiredDoor = ABSENT  # type: ignore[valid-type]
     """The relay."""
+    schedules: dict[schema.Name, DesiredSchedule] = ABSENT  # type: ignore[valid-type]
+    """By name: beside the configured ones, or in their place. Whatever names one must find it."""
+    holidays: DesiredHolidays = ABSENT  # type: ignore[valid-type]
+    """Which days are holidays: in the place of the configured dates."""
     log_level: Literal["debug", "info", "warning", "error"] = ABSENT
     """How much the terminal's own log tells."""
 
