@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date  # noqa: TC003  # pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
@@ -88,8 +89,7 @@ def _some(name: str, of: type[schema.Settings], fields: Iterable[str], text: str
     made: dict[str, Any] = {}
     for field in fields:
         info = of.model_fields[field]
-        kind: Any = Annotated[(info.annotation, Field(), *info.metadata)]
-        made[field] = (kind, ... if info.is_required() else ABSENT)
+        made[field] = (Annotated[(info.annotation, Field(), *info.metadata)], ABSENT)
     return create_model(name, __base__=Obeyed, __doc__=text, **made)
 
 
@@ -99,10 +99,24 @@ DesiredDecision = _some(
 )
 DesiredGallery = _some("DesiredGallery", schema.Gallery, GALLERY, _CONFIGURED)
 DesiredDoor = _some("DesiredDoor", schema.GpioDoor, ["pulse_s"], _CONFIGURED)
-DesiredHolidays = _some("DesiredHolidays", access.Holidays, ["dates"], _CONFIGURED)
-DesiredSchedule = _some(
-    "DesiredSchedule", access.Schedule, access.Schedule.model_fields, _CONFIGURED
-)
+
+
+class DesiredHolidays(Obeyed):
+    """Which days are holidays, beside those of the configured country and calendars."""
+
+    dates: tuple[date, ...] = ABSENT
+    """In the place of the configured ones."""
+
+
+class DesiredSchedule(Obeyed):
+    """Spans of the week, in the terminal's time zone, see docs/schedules.md."""
+
+    days: Annotated[dict[access.Days, tuple[access.Span, ...]], Field(min_length=1)]
+    """By day, such as `mon-fri`, `daily` or `holidays`: spans such as `08:00-18:00`."""
+    valid_from: date | None = ABSENT
+    """The first day on which spans begin."""
+    valid_until: date | None = ABSENT
+    """The last one."""
 
 
 class Settings(Obeyed):
@@ -116,9 +130,9 @@ class Settings(Obeyed):
     """How people get in."""
     door: DesiredDoor = ABSENT  # type: ignore[valid-type]
     """The relay."""
-    schedules: dict[schema.Name, DesiredSchedule] = ABSENT  # type: ignore[valid-type]
+    schedules: dict[schema.Name, DesiredSchedule] = ABSENT
     """By name: beside the configured ones, or in their place. Whatever names one must find it."""
-    holidays: DesiredHolidays = ABSENT  # type: ignore[valid-type]
+    holidays: DesiredHolidays = ABSENT
     """Which days are holidays: in the place of the configured dates."""
     log_level: Literal["debug", "info", "warning", "error"] = ABSENT
     """How much the terminal's own log tells."""
