@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from edged.config.door import Interlock as Settings
     from edged.config.schema import Config
     from edged.mqtt.catalogue import Handler
-    from edged.service.journal import Journal
     from edged.service.state import State
     from edged.vault.identity import Identity
 
@@ -40,7 +39,6 @@ _WAITING = 32
 _WORDS_HZ, _WORDS_AT_ONCE = 40.0, 40.0  # more than this nobody has to say
 _ANSWERS_HZ, _ANSWERS_AT_ONCE = 20.0, 20.0
 _LOOK_S = 0.05
-_TELL_AGAIN_S = 60.0  # the same refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,6 @@ class Interlock:
         config: Config,
         settings: Settings,
         identity: Identity,
-        journal: Journal,
         state: State,
         *,
         settle_s: float = SETTLE_S,
@@ -70,7 +67,6 @@ class Interlock:
         contact = config.door.contact
         self._settings = settings
         self._identity = identity
-        self._journal = journal
         self._state = state
         self._public = next(p.public_key for p in config.peers if p.terminal == settings.peer)
         self._from = topics.audience
@@ -88,7 +84,6 @@ class Interlock:
         self._inbox: deque[bytes] = deque(maxlen=_WAITING)
         self._new: list[_Claim] = []
         self._waiting: list[_Claim] = []
-        self._refused, self._refused_s = "", float("-inf")
         self._silent_from_s = 0.0
         self._due = False  # something is to be said at once
         self._said_s = float("-inf")
@@ -242,11 +237,6 @@ class Interlock:
 
     def _answer(self, claim: _Claim, why: str) -> None:
         """Without the lock, on the interlock's thread: no claim ends meanwhile."""
-        now_s = time.monotonic()
-        if why and (why != self._refused or now_s - self._refused_s > _TELL_AGAIN_S):
-            self._journal.record("door.interlocked", reason=why, peer=self._settings.peer)
-            self._refused_s = now_s
-        self._refused = why
         try:
             claim.on_answer(not why, why)
         except Exception:  # whoever asked must not end the interlock
@@ -291,9 +281,7 @@ class Interlock:
                 log.error("interlock: %s", why)
 
 
-def make_interlock(
-    config: Config, identity: Identity, journal: Journal, state: State
-) -> Interlock | None:
+def make_interlock(config: Config, identity: Identity, state: State) -> Interlock | None:
     """The interlock of this terminal, not opened yet; None where there is none."""
     settings = config.door.interlock
-    return None if settings is None else Interlock(config, settings, identity, journal, state)
+    return None if settings is None else Interlock(config, settings, identity, state)

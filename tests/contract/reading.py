@@ -16,7 +16,15 @@ from jsonschema.exceptions import best_match
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "asyncapi.json"
 # or bytes that are for somebody else
-_BY_THE_SITE = ("command", "desired", "sync_head", "sync_batch", "sync_chunk", "sync_offer")
+_BY_THE_SITE = (
+    "command",
+    "desired",
+    "sync_head",
+    "sync_batch",
+    "sync_chunk",
+    "sync_offer",
+    "interlock",
+)
 
 
 @cache

@@ -196,7 +196,7 @@ class Terminal:
     @property
     def relay(self) -> list[str]:
         """What the relay did, as the simulated door wrote it."""
-        return [entry["relay"] for entry in self.door_record()]
+        return [entry["relay"] for entry in self.door_record() if "relay" in entry]
 
     def door_record(self) -> list[dict[str, Any]]:
         record = self.folder / "door.jsonl"
@@ -318,7 +318,10 @@ class Site:
     def _take(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.undescribed += problems(message.topic, message.payload, message.properties)
         topic = message.topic.removeprefix(f"{ROOT}/")
-        if topic.startswith("sync/") or topic == "desired":  # signed bytes, for somebody else
+        if topic.startswith("sync/") or topic in (
+            "desired",
+            "interlock",
+        ):  # signed bytes, for somebody else
             return
         if not topic.startswith("cmd/") or topic.endswith("/result"):
             content = json.loads(message.payload or b"{}")

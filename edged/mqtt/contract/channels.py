@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edged.mqtt.auth import LARGEST_COMMAND
 from edged.mqtt.catalogue import CATALOGUE
 from edged.mqtt.contract import condition, example, orders, prose, replies, signed
+from edged.mqtt.contract.interlock import InterlockWord
 from edged.mqtt.contract.known_key import jws
 from edged.mqtt.contract.schemas import CLAIMS, ref
 from edged.mqtt.contract.table import EVENTS
@@ -33,6 +34,7 @@ def messages() -> Node:
         "result": _replies(),
         "desired": _desired(),
         "sync": _sync(),
+        "interlock": _interlock(),
     }
     return {f"{kind}.{name}": one for kind, many in kinds.items() for name, one in many.items()}
 
@@ -54,6 +56,7 @@ def channels() -> Node:
         ),
         "desired": _channel("desired", prose.DESIRED, "desired", ["desired"]),
     }
+    made["interlock"] = _channel("interlock", prose.INTERLOCK, "interlock", ["word"])
     for name, text in prose.SYNC.items():
         made[f"sync_{name}"] = _channel(f"sync/{name}", text, "sync", [name])
     return made
@@ -74,6 +77,8 @@ def operations() -> Node:
         "hearChunk": _operation("receive", "sync_chunk"),
         "askSite": _operation("send", "sync_pull"),
         "offerToSite": _operation("send", "sync_offer"),
+        "tellOtherDoor": _operation("send", "interlock"),
+        "hearOtherDoor": _operation("receive", "interlock"),
     }
     for name, command in CATALOGUE.items():
         made[name] = _operation("receive", "command", name) | {
@@ -284,6 +289,15 @@ def _sync() -> Node:
         "pull": _message("pull", ref(wire.Pull), "What is held and asked for.", pull),
         "offer": _line(wire.Offer, "offer", "The line is a compact JWS by the terminal."),
     }
+
+
+def _interlock() -> dict[str, Node]:
+    payload = {
+        "type": "string",
+        "description": "A compact JWS by the sending terminal, header `typ` `edged-interlock`.",
+        "x-jws-claims": ref(InterlockWord),
+    }
+    return {"word": _message("word", payload, "Signed.", kind=JOSE)}
 
 
 def _line(claims: type[BaseModel], name: str, text: str) -> Node:

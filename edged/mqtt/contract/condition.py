@@ -254,12 +254,14 @@ PARTS = (
     "gallery",
     "history",
     "installer",
+    "interlock",
     "keys",
     "link",
     "model",
     "model.next",
     "peers",
     "pipeline",
+    "readers",
     "recording",
     "runtime",
     "screen",
@@ -302,5 +304,7 @@ class State(Stamped):
     """The keys that count now."""
     applied: LastDesired = ABSENT
     """Once settings were desired."""
+    readers: dict[KeyId, str] = ABSENT
+    """With `readers`: by name `ok`, or what is wrong, for people."""
     area: Area = ABSENT
     """With `access.area`: what lies behind the door."""

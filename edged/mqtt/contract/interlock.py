@@ -44,13 +44,23 @@ class Interlocked(Told):
 
     reason: Annotated[
         str,
-        codes("starting", "unheard", "other_open", "other_passing", "other_fire", "timed_out"),
+        codes(
+            "starting",
+            "unheard",
+            "other_open",
+            "other_passing",
+            "other_fire",
+            "timed_out",
+            "not_ready",
+            "silent",
+        ),
     ]
     """`unheard`: the other terminal does not answer; `other_open`: its door is open;
-    `other_passing`: somebody passes there; `timed_out`: it did not answer within
-    `door.interlock.timeout_s`."""
-    peer: KeyId
-    """The other terminal."""
+    `other_passing`: somebody passes there; `other_fire`: there is a fire there; `timed_out`: it
+    did not yield within `door.interlock.timeout_s`; `starting`, `not_ready`, `silent`: this
+    terminal has just started, or its own interlock does not work."""
+    asking: Annotated[str, codes("recognised", "named", "ordered", "exit")]
+    """How somebody asked to pass."""
 
 
 class ReaderLost(Told):
@@ -67,3 +77,8 @@ class ReaderBack(Told):
 
     reader: KeyId
     """Its name in the configuration."""
+
+
+LOST = {"reader": "entrance", "reason": "/dev/ttyUSB0 is gone: Input/output error"}
+BACK = {"reader": "entrance"}
+INTERLOCKED = {"reason": "other_open", "asking": "exit"}

@@ -38,9 +38,9 @@ Make the claims (see each command), sign them as a compact JWS (RFC 7515) with E
 not retained. The reply goes to the Response Topic of the request, if it lies below
 `<prefix>/<site>/`, has at least two more levels, no wildcard, at most 256 characters and its
 second level below the site is none of `status`, `state`, `event`, `backlog`, `cmd`, `desired`,
-`audit`, `sync`; else to `cmd/<command>/result`. Correlation Data is returned. Match replies by
-`id`, which is the command's `jti`. There is one reply at most; in a flood, or when the link
-breaks, none: then look at `state` before you send a new command with a new `jti`.
+`audit`, `sync`, `interlock`; else to `cmd/<command>/result`. Correlation Data is returned. Match
+replies by `id`, which is the command's `jti`. There is one reply at most; in a flood, or when the
+link breaks, none: then look at `state` before you send a new command with a new `jti`.
 
 ## Proof
 
@@ -54,8 +54,8 @@ when it comes. The examples of all events here are one log, from `seq` 101 on, s
 ## The broker
 
 Require TLS, and let a terminal write only below its own `<prefix>/<site>/<terminal>/` (`status`,
-`state`, `event/#`, `backlog/#`, `audit`, `cmd/+/result`, `sync/pull`, `sync/offer`, and the
-response topics in use) and read only `cmd/+`, `desired`, `sync/head`, `sync/batch`, `sync/chunk`
+`state`, `event/#`, `backlog/#`, `audit`, `cmd/+/result`, `sync/pull`, `sync/offer`, `interlock`,
+and the response topics in use) and read only `cmd/+`, `desired`, `sync/head`, `sync/batch`, `sync/chunk`
 there; let nobody but controllers write `cmd/+` and `desired`. The signatures do not rely on it.
 """
 
@@ -101,6 +101,10 @@ whose key is `x-example-key`. At most 98,304 bytes, nested at most 16 deep, ever
 LINE = """\
 One line of text, a line feed, and sealed bytes; at most 1 MiB. The line holds `x-line-claims`;
 docs/sync.md says how the bytes are sealed."""
+
+INTERLOCK = """\
+How this door is, for the terminal of the other door of an interlock, which listens here; twice a
+round trip when somebody passes, else once a second. For nobody else. See docs/interlock.md."""
 
 SYNC = {
     "head": "How far the site's gallery is. Retained. See docs/sync.md.",

@@ -8,6 +8,7 @@ from pydantic.json_schema import models_json_schema
 
 from edged.mqtt.catalogue import CATALOGUE
 from edged.mqtt.contract import condition, orders, replies, signed
+from edged.mqtt.contract.interlock import InterlockWord
 from edged.mqtt.contract.table import EVENTS
 from edged.sync import wire
 
@@ -50,6 +51,7 @@ def _models() -> list[type[BaseModel]]:
         wire.Batch,
         wire.Chunk,
         wire.Offer,
+        InterlockWord,
         *CLAIMS.values(),
     ]
     roots += [kind.data for kind in EVENTS.values()]

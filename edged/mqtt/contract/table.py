@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.mqtt.contract import areas, attendance, bundles, control, people
+from edged.mqtt.contract import areas, attendance, bundles, control, interlock, people
 from edged.mqtt.contract import happenings as told
 from edged.mqtt.contract.access import Access
 from edged.mqtt.contract.known_key import jws, public_key
@@ -377,4 +377,18 @@ AREAS = {
     ),
 }
 
-EVENTS: dict[str, Kind] = ACCESS | AREAS | ATTENDANCE | OTHERS
+READERS = {
+    "reader.lost": Kind(
+        interlock.ReaderLost,
+        "A reader of `readers` cannot be used, or is not to be believed.",
+        interlock.LOST,
+    ),
+    "reader.back": Kind(interlock.ReaderBack, "It works again.", interlock.BACK),
+    "door.interlocked": Kind(
+        interlock.Interlocked,
+        "The door stays shut because of the other door of `door.interlock`.",
+        interlock.INTERLOCKED,
+    ),
+}
+
+EVENTS: dict[str, Kind] = ACCESS | AREAS | ATTENDANCE | READERS | OTHERS
