@@ -65,5 +65,7 @@ def harmless(value: object) -> object:
 
 def _lines(rows: Iterable[Iterable[object]]) -> str:
     text = io.StringIO()
-    csv.writer(text).writerows([harmless(value) for value in row] for row in rows)
+    csv.writer(text, lineterminator="\n").writerows(
+        [harmless(value) for value in row] for row in rows
+    )
     return text.getvalue()

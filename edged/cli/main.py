@@ -59,6 +59,8 @@ _COMMANDS = {
     "enrol": "enrol a person from photos",
     "gallery": "look after the people who are enrolled",
     "explain": "say why something happened at the door",
+    "attendance": "working days out of the terminal's log",
+    "events": "look into the log of what happened",
     "clock": "look at what is believed of the time",
     "keys": "look at the keys that may command this terminal",
     "audit": "verify or export the log of what happened",

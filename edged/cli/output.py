@@ -47,6 +47,11 @@ class Output:
         """What happens on the way to the result; with JSON it goes to stderr. See `result`."""
         _tell(sys.stderr if self.as_json else sys.stdout, line + "\n")
 
+    def stream(self, pieces: Iterable[str]) -> None:
+        """A result that is too long to be held at once, as it is made. See `result`."""
+        for piece in pieces:
+            _tell(sys.stdout, piece)
+
     def fault(self, text: str, code: str) -> None:
         """Why the command did not do its work."""
         lines = text.splitlines()
@@ -82,7 +87,7 @@ def _write(stream: TextIO | None, text: str) -> None:
 def _harmless(text: str) -> str:
     """With what would steer a terminal, or what it cannot show, spelt out: a file may have any
     name."""
-    if text.isprintable():
+    if text.replace("\n", "").isprintable():
         return text
     return "".join(
         one if one.isprintable() or one in "\n\t" or category(one) == "Zs" else ascii(one)[1:-1]

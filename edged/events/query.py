@@ -9,11 +9,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from edged.events.canon import loads
-from edged.events.rows import unpack
+from edged.events.rows import named, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from edged.events.types import Event
     from edged.vault.database import Connection, Database
 
 Place = tuple[int, int]
@@ -132,3 +133,10 @@ def _kinds(connection: Connection, types: Sequence[str]) -> list[int]:
 
 def _first(found: Iterable[tuple[Any, ...]], number: int) -> list[tuple[Any, ...]]:
     return list(islice(found, number))
+
+
+def fits(event: Event, wanted: Wanted) -> bool:
+    """Whether it is one of them, whenever it happened."""
+    return (wanted.person is None or wanted.person in named(event.data)) and (
+        not wanted.types or any(fnmatchcase(event.type, pattern) for pattern in wanted.types)
+    )
