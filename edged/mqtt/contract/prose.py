@@ -55,8 +55,9 @@ when it comes. The examples of all events here are one log, from `seq` 101 on, s
 
 Require TLS, and let a terminal write only below its own `<prefix>/<site>/<terminal>/` (`status`,
 `state`, `event/#`, `backlog/#`, `audit`, `cmd/+/result`, `sync/pull`, `sync/offer`, `interlock`,
-and the response topics in use) and read only `cmd/+`, `desired`, `sync/head`, `sync/batch`, `sync/chunk`
-there; let nobody but controllers write `cmd/+` and `desired`. The signatures do not rely on it.
+and the response topics in use) and read only `cmd/+`, `desired`, `sync/head`, `sync/batch`,
+`sync/chunk` there, and of its `peers` what docs/areas.md and docs/interlock.md say; let nobody but
+controllers write `cmd/+` and `desired`. The signatures do not rely on it.
 """
 
 STATUS = "Whether the terminal is there. Retained."
