@@ -59,9 +59,18 @@ class SerialReader(ReaderSettings):
     end: Annotated[Framing, Field(min_length=1)] = "\r\n"
 
 
+def _secured(key_file: Path | None, insecure: bool) -> None:
+    if key_file is None and not insecure:
+        raise Misplaced(
+            [(("key_file",), "is missing; insecure: true only to bring the line into service")]
+        )
+
+
 class OsdpReader(ReaderSettings):
-    """An OSDP v2 reader on RS-485. ``key_file`` holds its secure channel key, 32 hex digits;
-    ``insecure`` talks to it without one, for bringing it into service only."""
+    """An OSDP v2 reader on RS-485. ``key_file`` holds its secure channel key, 32 hex digits.
+    ``insecure`` is for bringing it into service only: with a key, a reader that still has the
+    default one is given it; without, it is talked to in the clear. Readers with different
+    addresses may share a ``device``."""
 
     driver: Literal["osdp"]
     device: Path
@@ -69,6 +78,11 @@ class OsdpReader(ReaderSettings):
     address: Annotated[int, *within(0, 126)] = 0
     key_file: Path | None = None
     insecure: bool = False
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> OsdpReader:
+        _secured(self.key_file, self.insecure)
+        return self
 
 
 class SimulatedReader(ReaderSettings):
@@ -87,7 +101,10 @@ class Panel(Settings):
     """An existing access controller that this terminal is an OSDP v2 reader of: whoever is let in
     by the rules here, their first card number is sent to it, and the panel opens the door.
 
-    ``bits`` is the length of the card number as the panel expects it (26 and 37 with parity).
+    ``bits`` is the length of the card number as the panel expects it (26, 34 and 37 with parity).
+    ``key_file`` holds the secure channel's key, 32 hex digits; ``accept_key`` lets the panel
+    replace it. ``insecure`` is for bringing it into service only: as long as there is no key, the
+    panel is answered in the clear, too.
     """
 
     device: Path
@@ -95,4 +112,12 @@ class Panel(Settings):
     address: Annotated[int, *within(0, 126)] = 0
     key_file: Path | None = None
     insecure: bool = False
+    accept_key: bool = False
     bits: Annotated[int, *within(8, 128)] = 26
+
+    @model_validator(mode="after")
+    def _has_a_key(self) -> Panel:
+        _secured(self.key_file, self.insecure)
+        if self.accept_key and self.key_file is None:
+            raise Misplaced([(("accept_key",), "needs key_file, where the key is kept")])
+        return self

@@ -225,6 +225,10 @@ class Commands:
         """This was answered."""
         self._reply = data
 
+    def forget(self) -> None:
+        """Nothing that was said up to now is said again."""
+        self._reply = b""
+
     def take(self, frames: list[Frame], now_s: float) -> tuple[bytes, bytes]:
         """What libosdp is to see of these, and what is to be said again instead."""
         ours = [frame for frame in frames if not frame.reply and frame.address == self._address]

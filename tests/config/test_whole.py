@@ -67,7 +67,7 @@ def problems(more: str, base: str = BASE) -> list[str]:
             "t.yaml:8: readers.b.device: s is a's already",
         ),
         (
-            "readers: {a: {driver: osdp, device: s}, b: {driver: osdp, device: s}}\n",
+            "readers: {a: &o {driver: osdp, device: s, key_file: k}, b: *o}\n",
             "t.yaml:8: readers.b.device: s is a's already",
         ),
         (
