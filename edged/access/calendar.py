@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from edged.access.holidays_of import HolidayTable, read_holidays
@@ -91,6 +92,10 @@ class Calendar:
         seconds; None: not within `HORIZON_DAYS`."""
         return self._in_zone().of[name].next_change(at)
 
+    def clock_changes(self, begin: float, end: float) -> list[int]:
+        """When the wall clock jumps after one moment and before another, in Unix seconds."""
+        return self._in_zone().offsets.changes(begin, end)
+
     def day(self, at: float, begins: str = "00:00") -> date:
         """The local day of a moment, where days begin at this time of the wall clock."""
         hours, minutes = int(begins[:2]), int(begins[3:])
@@ -116,8 +121,8 @@ class _Lines:
         self, zone: tzinfo, schedules: Mapping[str, Weekly], holidays: HolidayTable
     ) -> None:
         self.zone = zone
-        offsets = _Offsets(zone)
-        self.of = {name: _Line(weekly, offsets, holidays) for name, weekly in schedules.items()}
+        self.offsets = _Offsets(zone)
+        self.of = {name: _Line(one, self.offsets, holidays) for name, one in schedules.items()}
 
 
 class _Line:
@@ -230,6 +235,16 @@ class _Offsets:
                 self._days = {}
             found = self._days[begin] = self._found(begin)
         return found
+
+    def changes(self, begin: float, end: float) -> list[int]:
+        """When the offset becomes another one after a moment and before another."""
+        days = range(int(begin // DAY_S) * DAY_S, int(end // DAY_S + 1) * DAY_S, DAY_S)
+        found = [one for day in days for one in self(day)]
+        return [
+            later[0]
+            for earlier, later in pairwise(found)
+            if earlier[2] != later[2] and begin < later[0] < end
+        ]
 
     def _found(self, begin: int) -> list[tuple[int, int, int]]:
         found: list[tuple[int, int, int]] = []

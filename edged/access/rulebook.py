@@ -18,6 +18,7 @@ from edged.errors import RulesError
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from edged.access.request import Subject
     from edged.config.access import AccessRule
     from edged.config.load import Lines
     from edged.config.schema import Config
@@ -65,6 +66,14 @@ class Rule:
             rule.two_people,
             rule.escort,
             rule.after,
+        )
+
+    def names(self, subject: Subject) -> bool:
+        """Whether the rule is about somebody, at whatever time."""
+        return (
+            self.everybody
+            or not self.groups.isdisjoint(subject.groups)
+            or subject.person_id in self.people
         )
 
 
@@ -116,11 +125,8 @@ class Rulebook:
     def rule(self, ask: Ask) -> Ruling:
         """The answer for a person, a moment and what they have shown; takes no time to speak of."""
         subject, at, holds = ask.subject, ask.at, self.calendar.in_force
-        person, groups = subject.person_id, subject.groups
         for rule in self.rules:
-            if (
-                rule.everybody or not rule.groups.isdisjoint(groups) or person in rule.people
-            ) and holds(rule.when, at):
+            if rule.names(subject) and holds(rule.when, at):
                 return _ruling(rule, ask.factors)
         if self.rules:
             return Ruling(False, "no_rule", why="no rule is for them at this time")
