@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-import struct
 import termios
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,7 +100,7 @@ def grab(fd: int) -> None:
     Raises:
         OSError: somebody else has it, or it is no input device.
     """
-    fcntl.ioctl(fd, _EVIOCGRAB, struct.pack("@i", 1))
+    fcntl.ioctl(fd, _EVIOCGRAB, 1)
 
 
 class InputDevice(_File):
