@@ -78,15 +78,22 @@ class Guard:
         return [began for one in whose if (began := self._count(one, now_s)) is not None]
 
     def right(self, person: str, reader: str) -> bool:
-        """Somebody was right: nothing is held against them any more, and one wrong one less
-        against the reader, so that a thousand people may mistype at it and nobody guesses with a
-        PIN of their own in between. Whether anything changed."""
+        """Somebody was right: nothing is held against them any more, and a little less against
+        the reader, so that a thousand people may mistype at it and nobody guesses with a PIN of
+        their own in between. Whether anything changed."""
         gone = self._counts.pop(person, None)
         known = self._counts.get(reader)
-        if known is not None and known.wrong:
-            self._counts[reader] = Count(known.wrong - 1, known.rests, known.until_s)
+        if known is None:
+            return gone is not None
+        if known.wrong:
+            known = Count(known.wrong - 1, known.rests, known.until_s)
+        elif known.rests > 1:
+            known = Count(0, known.rests - 1, known.until_s)
+        else:
+            del self._counts[reader]
             return True
-        return gone is not None
+        self._counts[reader] = known
+        return True
 
     def _count(self, one: str, now_s: float) -> LockedOut | None:
         known = self._counts.pop(one, Count())

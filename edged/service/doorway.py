@@ -78,12 +78,12 @@ class Doorway:
         )
         return done
 
-    def greeting(self, outcome: Outcome) -> str | None:
-        """The name to be shown, where the installer allows it."""
+    def greeting(self, person_id: str | None) -> str | None:
+        """The name to be shown to who is let in, where the installer allows it."""
         web = self._config.web
-        if outcome.kind is not Kind.GRANTED or outcome.person_id is None:
+        if person_id is None or web is None or not web.names:
             return None
-        return self._name_of(outcome.person_id) if web is not None and web.names else None
+        return self._name_of(person_id)
 
     def _open(self, let_in: Callable[[], None]) -> bool:
         try:

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from edged.decision.presentation import Outcome, Phase
+from edged.decision.presentation import Kind, Outcome, Phase
 from edged.service.display import Display
 from edged.service.doorway import Doorway
 from edged.service.guided import Guided
@@ -231,7 +231,8 @@ class Terminal:
             return self._desk.judged(outcome, self._claim)
         recognised, outcome = outcome.kind, self._judged(outcome)
         self._barred = outcome.kind is not recognised
-        self._greeted = self._doorway.greeting(outcome)
+        let_in = outcome.person_id if outcome.kind is Kind.GRANTED else None
+        self._greeted = self._doorway.greeting(let_in)
         return self._doorway.act(outcome, self._door.pulse)
 
     def _search(self, template: Floats) -> Match:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from edged.access.reasons import DENIALS
+from edged.access.request import Factor
 from edged.decision.outcome import Rule
 from edged.mqtt.contract.fields import (
     ABSENT,
@@ -23,6 +25,18 @@ from edged.mqtt.contract.fields import (
 from edged.types import Instruction
 
 
+FACTORS = tuple(one.value for one in Factor)
+
+
+class Ruled(Told):
+    """The rule of `access.rules` that decided."""
+
+    rule: str
+    """Its name."""
+    line: Annotated[int, Field(ge=1)] | None
+    """Where it stands in the terminal's configuration; null where nobody knows."""
+
+
 class Access(Told):
     """A decision, and what it rests on: enough to answer "why?" without an image.
 
@@ -37,14 +51,17 @@ class Access(Told):
             "lookalike",
             "not_enrolled",
             "gallery_empty",
-            *("locked_down", "secured"),
+            *("locked_down", "secured", "permitted"),
+            *DENIALS,
             *(one.value for one in Instruction),
         ),
     ]
     """Why: `matched`; `doubtful` (similar, not similar enough, or two people alike);
     `lookalike` (more is asked of people who resemble another one); `not_enrolled`;
     `gallery_empty`; `locked_down`, `secured` (recognised, and the
-    door's mode lets nobody in); in `capture.retake` also the instruction that the person did not
+    door's mode lets nobody in); `permitted` (let in without a look at their face);
+    of `access.rules` and what else may speak against it what docs/factors.md tells; in
+    `capture.retake` also the instruction that the person did not
     follow."""
     rule: Annotated[str, codes(*(one.value for one in Rule))] | None = ABSENT
     """Which rule decided; docs/explain.md says what each one means."""
@@ -90,3 +107,43 @@ class Access(Told):
     """Who was recognised (granted), or who it may be; left out where nobody comes into question."""
     name: str | None = ABSENT
     """Only where the installer turned on `names_in_events`; null where no name is kept."""
+    by: Ruled | None = ABSENT
+    """Which rule of access decided; null where none did."""
+    factors: tuple[Annotated[str, codes(*FACTORS)], ...] = ABSENT
+    """What they had shown, and counted."""
+    reader: str | None = ABSENT
+    """Where a card, PIN or code was shown last, as the configuration calls it; null: nowhere."""
+    direction: Literal["in", "out"] = ABSENT
+    """Where they wanted to go."""
+    passback: Literal[True] = ABSENT
+    """They were inside already, as far as is known, and let in all the same."""
+    card: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")] = ABSENT
+    """Of an unknown card: the same digits for the same card until the terminal's next start."""
+
+
+class Duress(Told):
+    """Somebody is forced: nobody at the door notices anything of this."""
+
+    person_id: Person
+    """Who."""
+    reader: str | None
+    """Where they showed it."""
+    direction: Literal["in", "out"]
+    """Where they wanted to go."""
+    opened: bool
+    """Whether they were let in."""
+
+
+class LockedOut(Told):
+    """Somebody guesses: what they show is not looked at for a while."""
+
+    what: Annotated[str, codes("person", "reader")]
+    """Whose PIN is not looked at, or at which reader nothing is."""
+    person_id: Person = ABSENT
+    """Who, with `person`."""
+    reader: str | None
+    """Where the last wrong one was shown."""
+    rest_s: Seconds
+    """For how long; twice as long as the time before."""
+    unseen: Count
+    """How many came during the rest before, and were not looked at."""

@@ -1,0 +1,173 @@
+"""Whether who is known is let in: the parts that have a say in it, put together.
+
+Opened in this order, closed in reverse. A part that the configuration does not ask for is None.
+Each is made in a few lines of `AccessParts`; what it does stands in its own file.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edged.access.rulebook import Rulebook
+from edged.access.zone import zone_of
+from edged.gallery.credentials import Credentials
+from edged.service.access_desk import AccessDesk
+from edged.service.areas import Areas
+from edged.service.attendance import Punches
+from edged.service.qr_eye import QrEye
+from edged.service.readers import Readers
+from edged.service.visitors import Visitors
+
+if TYPE_CHECKING:
+    from edged.config.load import Lines
+    from edged.config.schema import Config
+    from edged.decision.policy import Policy
+    from edged.events.outbox import Outbox
+    from edged.events.trusted import TrustedTime
+    from edged.gallery.search import Index
+    from edged.gallery.store import Gallery
+    from edged.mqtt.auth import Keyring
+    from edged.mqtt.catalogue import Handler
+    from edged.service.door_mode import DoorMode
+    from edged.service.doorway import Doorway
+    from edged.service.journal import Journal
+    from edged.service.part import Part
+    from edged.service.state import State
+    from edged.types import Frame
+    from edged.vault.identity import Identity
+    from edged.vault.secret import Secret
+
+P = TypeVar("P", bound="Part")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class House:
+    """What the parts may use of the daemon; opened before them and closed after them.
+
+    Attributes:
+        lines: of the configuration's file; None: no line is named.
+        index: of the model in use.
+        doorway: records a decision, and opens.
+    """
+
+    config: Config
+    lines: Lines | None
+    key: Secret
+    identity: Identity
+    outbox: Outbox
+    time: TrustedTime
+    gallery: Gallery
+    index: Index
+    policy: Policy
+    mode: DoorMode
+    journal: Journal
+    state: State
+    doorway: Doorway
+
+
+class AccessParts:
+    """All of them as one.
+
+    Attributes:
+        panel: takes `granted(person_id)`; see `edged.service.panel`.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._stack = ExitStack()
+        self._parts: list[Part] = []
+        self.rulebook: Rulebook
+        self.credentials = Credentials(house.gallery, house.time.now)
+        self.areas: Areas | None = None
+        self.visitors: Visitors | None = None
+        self.punches: Punches | None = None
+        self.readers: Readers | None = None
+        self.panel: Any = None
+        self.eye: QrEye | None = None
+        self.desk: AccessDesk
+
+    def open(self) -> None:
+        """Open what the configuration asks for.
+
+        Raises:
+            EdgedError: a part can never work as it is configured; all are closed again.
+        """
+        house, config = self._house, self._house.config
+        try:
+            self.rulebook = Rulebook.of(config, house.lines)
+            self.visitors = self._add(
+                Visitors(config, house.outbox, self.credentials, house.time, house.journal)
+            )
+            self.areas = self._add(
+                Areas(
+                    config,
+                    house.key,
+                    house.outbox,
+                    house.journal,
+                    house.state,
+                    house.time,
+                    on_code=self.visitors.mark_used,
+                )
+            )
+            self._open_attendance()
+            self.desk = self._add(AccessDesk(house, self))
+            self._open_eye()
+            # last of all: whoever reads finds everything else at work
+            self.readers = Readers(config, self.desk.read, house.journal, house.state)
+            self._add(self.readers)
+        except BaseException:
+            self.close()
+            raise
+
+    def _open_attendance(self) -> None:
+        house = self._house
+        if house.config.attendance is not None:
+            punches = Punches(
+                house.config.attendance,
+                house.outbox,
+                house.journal,
+                house.state,
+                in_force=self.rulebook.calendar.in_force,
+                zone=partial(zone_of, house.config),
+                known=self.credentials.known,
+                wall=house.time.now,
+            )
+            self.punches = self._add(punches)
+
+    def _open_eye(self) -> None:
+        access = self._house.config.access
+        if access is not None and access.qr is not None:
+            self.eye = self._add(QrEye(self.desk.read, access.direction))
+
+    def _add(self, part: P) -> P:
+        self._stack.callback(part.close)
+        part.open()
+        self._parts.append(part)
+        return part
+
+    def trust(self, keyring: Keyring) -> None:
+        """The keys that count for the site's orders: some may sign visitors' codes."""
+        if self.visitors is not None:
+            self.visitors.trust(keyring)
+
+    def tick(self) -> None:
+        """From the supervisor, every half second."""
+        for part in self._parts:
+            part.tick()
+
+    def handlers(self) -> dict[str, Handler]:
+        """The commands of all parts."""
+        return {name: handler for part in self._parts for name, handler in part.handlers().items()}
+
+    def look(self, frame: Frame) -> None:
+        """From the camera's thread: whoever wants it takes a reference, and returns."""
+        if self.eye is not None:
+            self.eye.look(frame)
+
+    def close(self) -> None:
+        """Close all; safe twice and after a failed `open`."""
+        self._parts.clear()
+        self._stack.close()
