@@ -15,6 +15,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from math import inf
 from typing import TYPE_CHECKING
 
 from edged.access.holidays_of import HolidayTable, read_holidays
@@ -22,7 +23,7 @@ from edged.access.weekly import compiled
 from edged.access.zone import source_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import tzinfo
 
     from edged.access.weekly import Key, Piece, Weekly
@@ -78,6 +79,17 @@ class Calendar:
     def in_force(self, name: str, at: float) -> bool:
         """Whether a schedule holds at a moment, in Unix seconds; garbage is no moment."""
         return self._in_zone().of[name].holds(at)
+
+    def steady(self, names: Iterable[str], at: float) -> tuple[float, float, frozenset[str]]:
+        """From, up to, which of these schedules hold all the while; around a moment."""
+        lines = self._in_zone().of
+        begin, end, held = -inf, inf, set()
+        for name in names:
+            first, last, holds = lines[name].around(at)
+            begin, end = max(begin, first), min(end, last)
+            if holds:
+                held.add(name)
+        return begin, end, frozenset(held)
 
     def began(self, name: str, at: float) -> float | None:
         """When the span in force began, in Unix seconds; None: none is.
@@ -140,18 +152,20 @@ class _Line:
         self._next: tuple[float, float, int | None] = (0, 0, None)  # likewise: the next change
 
     def holds(self, at: float) -> bool:
-        begin, end, held = self._here
-        if begin <= at < end:
-            return held
+        return self.around(at)[2]
+
+    def around(self, at: float) -> tuple[int, int, bool]:
+        here = self._here
+        if here[0] <= at < here[1]:
+            return here
         if not _FIRST <= at < _LAST:
-            return False
+            return 0, 0, False
         day = int(at // DAY_S)
         starts, keys = self._table(day)
         place = bisect_right(starts, at)
-        held = keys[place - 1] is not None
         end = starts[place] if place < len(starts) else (day + 1) * DAY_S
-        self._here = starts[place - 1], end, held
-        return held
+        self._here = here = starts[place - 1], end, keys[place - 1] is not None
+        return here
 
     def began(self, at: float) -> float | None:
         if not self.holds(at):

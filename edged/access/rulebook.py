@@ -72,7 +72,7 @@ class Rule:
         """Whether the rule is about somebody, at whatever time."""
         return (
             self.everybody
-            or not self.groups.isdisjoint(subject.groups)
+            or not self.groups.isdisjoint(subject.groups)  # goes through the smaller one
             or subject.person_id in self.people
         )
 
@@ -88,6 +88,8 @@ class Rulebook:
         self.rules = rules
         self.factors = factors
         self.calendar = calendar
+        self._schedules = frozenset(rule.when for rule in rules)
+        self._now: tuple[tzinfo, float, float, tuple[Rule, ...]] = calendar.zone, 0, 0, ()
 
     @classmethod
     def of(cls, config: Config, lines: Lines | None = None, zone: tzinfo | None = None) -> Rulebook:
@@ -124,13 +126,22 @@ class Rulebook:
 
     def rule(self, ask: Ask) -> Ruling:
         """The answer for a person, a moment and what they have shown; takes no time to speak of."""
-        subject, at, holds = ask.subject, ask.at, self.calendar.in_force
-        for rule in self.rules:
-            if rule.names(subject) and holds(rule.when, at):
+        for rule in self._in_force(ask.at):
+            if rule.names(ask.subject):
                 return _ruling(rule, ask.factors)
         if self.rules:
             return Ruling(False, "no_rule", why="no rule is for them at this time")
         return self._without_rules(ask.factors)
+
+    def _in_force(self, at: float) -> tuple[Rule, ...]:
+        """The rules whose schedule holds; kept until the next schedule changes."""
+        zone, begin, end, rules = self._now
+        if not begin <= at < end or zone is not self.calendar.zone:
+            zone = self.calendar.zone
+            begin, end, held = self.calendar.steady(self._schedules, at)
+            rules = tuple(rule for rule in self.rules if rule.when in held)
+            self._now = zone, begin, end, rules
+        return rules
 
     def _without_rules(self, shown: frozenset[Factor]) -> Ruling:
         missing = lacking(self.factors, shown)
