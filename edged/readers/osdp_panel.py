@@ -172,7 +172,9 @@ class OsdpPanel:
     def _talk(self, channel: ReaderChannel) -> None:
         """Until the device is gone, or the key is another one."""
         library = osdp()
-        reader = library.PeripheralDevice(self._info(library, channel), _capabilities(library))
+        reader = library.PeripheralDevice(
+            self._info(library, channel), capabilities=_capabilities(library)
+        )
         reader.set_command_callback(self._command)
         self._rekeyed, self._sick_s = False, None
         while channel.fault is None and not self._stop.is_set() and not self._rekeyed:
