@@ -25,6 +25,9 @@ DENIALS: dict[str, str] = {
     "needs_escort": "somebody to escort them was needed, and did not come in time",
     "nobody_in_yet": "somebody else has to be the first one of the day",
     "site_unheard": "the site's other terminals are not heard, and nobody enters meanwhile",
+    "no_card": "they have no card that the panel could be told",
+    "panel_lost": "the panel that opens the door cannot be told",
+    "panel_denied": "the panel that opens the door keeps it shut",
     "interlock": "the other door of the interlock is not shut, or its terminal is not heard",
 }
 """What keeps somebody out whose face, card, PIN or code was looked at."""

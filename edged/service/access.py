@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from edged.access.rulebook import Rulebook
 from edged.access.zone import zone_of
@@ -17,6 +17,7 @@ from edged.gallery.credentials import Credentials
 from edged.service.access_desk import AccessDesk
 from edged.service.areas import Areas
 from edged.service.attendance import Punches
+from edged.service.panel import PanelLine
 from edged.service.qr_eye import QrEye
 from edged.service.readers import Readers
 from edged.service.visitors import Visitors
@@ -85,7 +86,7 @@ class AccessParts:
         self.visitors: Visitors | None = None
         self.punches: Punches | None = None
         self.readers: Readers | None = None
-        self.panel: Any = None
+        self.panel: PanelLine | None = None
         self.eye: QrEye | None = None
         self.desk: AccessDesk
 
@@ -114,6 +115,7 @@ class AccessParts:
             )
             self._open_attendance()
             self.desk = self._add(AccessDesk(house, self))
+            self._open_panel()
             self._open_eye()
             # last of all: whoever reads finds everything else at work
             self.readers = Readers(config, self.desk.read, house.journal, house.state)
@@ -136,6 +138,21 @@ class AccessParts:
                 wall=house.time.now,
             )
             self.punches = self._add(punches)
+
+    def _open_panel(self) -> None:
+        house = self._house
+        config = house.config
+        if config.panel is not None:
+            name = f"{config.site}/{config.terminal}"
+            self.panel = PanelLine(
+                config.panel,
+                name,
+                self.credentials,
+                house.journal,
+                house.state,
+                self.desk.panel_said,
+            )
+            self._add(self.panel)
 
     def _open_eye(self) -> None:
         access = self._house.config.access

@@ -168,6 +168,13 @@ class AccessDesk:
         attempt = Attempt(person_id=outcome.person_id, outcome=outcome, direction=self._direction)
         self._house.doorway.act(outcome, _nothing, self._entry.told(attempt))
 
+    def panel_said(self, granted: bool) -> None:
+        """The panel shows red for somebody who is let in here: so are they shown."""
+        if not granted:
+            with self._lock:
+                self._show_denied("panel_denied", None)
+            self.on_change()
+
     # readings, from the readers' threads
 
     def read(self, reading: Reading) -> None:

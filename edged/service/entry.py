@@ -87,7 +87,9 @@ class Entry:
 
     def refusal(self, subject: Subject) -> str | None:
         """Why the door would not open for them now, whatever the rules say."""
-        return self._house.mode.refusal_of(self._asking(subject))
+        panel = self._parts.panel
+        reason = self._house.mode.refusal_of(self._asking(subject))
+        return panel.refusal_of(subject.person_id) if reason is None and panel else reason
 
     def _asking(self, subject: Subject) -> Asking:
         return "recognised" if self._lockdown.isdisjoint(subject.groups) else "named"
