@@ -17,9 +17,10 @@ from edged.service import areas_words as words
 from edged.service.areas_log import AreasLog
 from edged.service.areas_store import AreasStore, areas_path
 from edged.service.peers import Peers, Said
+from edged.service.visitors import USED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from edged.access.request import Direction, Objection, Ruling, Subject
     from edged.access.threshold import Going
@@ -43,6 +44,7 @@ class Areas:
 
     Args:
         clock: Unix seconds, and whether they are trusted.
+        on_code: takes what another terminal says of a visitor's code.
         monotonic: goes on evenly.
     """
 
@@ -55,12 +57,15 @@ class Areas:
         state: State,
         clock: Time,
         monotonic: Callable[[], float] = time.monotonic,
+        on_code: Callable[[Mapping[str, Any]], None] = lambda _: None,
     ) -> None:
+        self._on_code = on_code
         self._config = config
         self._here = here_of(config)
         self._state = state
         self._journal = journal
         self._clock = clock
+        self._monotonic = monotonic
         self._zone = source_of(config)
         self._log = AreasLog(
             AreasStore(areas_path(config), key),
@@ -83,9 +88,11 @@ class Areas:
             return
         self._log.open()
         self._threshold = Threshold(self._here, self._log.presence)
-        if config.peers and config.mqtt is not None and self._here.area is not None:
-            here = topics_of(config)
-            self._peers = Peers(config.mqtt, here, config.peers, self._inbox.put, self._tell)
+        kinds: tuple[str, ...] = () if self._here.area is None else words.SHARED
+        kinds += () if config.access.qr is None else (USED,)
+        if config.peers and config.mqtt is not None and kinds:
+            here, take = topics_of(config), self._inbox.put
+            self._peers = Peers(config.mqtt, here, config.peers, take, self._tell, kinds=kinds)
             self._peers.open()
         self._look()
         self._thread = threading.Thread(target=self._run, name="areas", daemon=True)
@@ -117,10 +124,11 @@ class Areas:
         their place inside is kept for a moment, until `granted` or `withdrawn`."""
         if self._config.access is None:
             return None
-        now, today, heard = self._log.now(), day_of(at, self._zone()), self._all_heard()
+        now, t_s = self._log.now(), self._monotonic()
+        today, heard = day_of(at, self._zone()), self._all_heard()
         with self._log.lock:
             return self._threshold.objection(
-                subject, ruling, direction, now=now, today=today, heard=heard
+                subject, ruling, direction, now=now, t_s=t_s, today=today, heard=heard
             )
 
     def granted(self, subject: Subject, ruling: Ruling, direction: Direction, at: float) -> Passing:
@@ -128,9 +136,8 @@ class Areas:
         del ruling, at  # it was judged by them before
         if self._config.access is None:
             return Passing(self, (), subject.person_id)
-        now = self._log.now()
         with self._log.lock:
-            going = self._threshold.granted(subject, direction, now=now)
+            going = self._threshold.granted(subject, direction, t_s=self._monotonic())
         return Passing(self, going, subject.person_id)
 
     def withdrawn(self, person_id: str) -> None:
@@ -181,6 +188,9 @@ class Areas:
             while True:
                 if item is None:
                     ended = True
+                elif isinstance(item, Said) and item.kind == USED:
+                    self._on_code(item.data)
+                    item.done()
                 elif isinstance(item, Said):
                     said.append(item)
                 else:
@@ -300,13 +310,13 @@ def here_of(config: Config) -> Here:
     access = config.access
     if access is None:
         return Here()
-    within_ms = int(access.two_people_within_s * 1000)
+    within_s = access.two_people_within_s
     area = access.area
     if area is None:
-        return Here(within_ms=within_ms)
+        return Here(within_s=within_s)
     passback = area.passback
     if passback is None:
-        return Here(area.name, area.outside, area.most, within_ms=within_ms)
+        return Here(area.name, area.outside, area.most, within_s=within_s)
     return Here(
         area.name,
         area.outside,
@@ -314,5 +324,5 @@ def here_of(config: Config) -> Here:
         passback.mode,
         int(passback.again_after_s * 1000),
         passback.offline,
-        within_ms,
+        within_s,
     )

@@ -71,6 +71,7 @@ class Peers:
         take: told of every event that is authentic and new; on the network's thread, must return
             at once.
         news: told that somebody is heard, or not any more, or was refused; likewise.
+        kinds: the events that are listened to.
 
     Attributes:
         refused: how many messages were not taken, by why.
@@ -85,7 +86,9 @@ class Peers:
         take: Callable[[Said], None],
         news: Callable[[], None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
+        kinds: tuple[str, ...] = SHARED,
     ) -> None:
+        self._kinds = kinds
         self._take = take
         self._news = news
         self._monotonic = monotonic
@@ -113,7 +116,7 @@ class Peers:
     def open(self) -> None:
         """Start to listen, in the background."""
         for name, peer in self._peers.items():
-            for kind in SHARED:
+            for kind in self._kinds:
                 filters = [peer.topics.event(kind), peer.topics.event(kind, historical=True)]
                 self._client.expect(filters, self._event_of(name, kind))
             self._client.expect([peer.topics.status], self._status_of(name))
@@ -201,27 +204,25 @@ class Peers:
             message = json.loads(heard.payload[:_LARGEST])
             found = read_event(message, self._peers[name].signatures)
         except (ValueError, TypeError, AttributeError, RecursionError):
-            return self._refuse(name, "malformed")
-        if not found.signed:
-            return self._refuse(name, "forged")
-        if message["type"] != kind:
-            return self._refuse(name, "on another's topic")
+            self._refuse(name, "malformed")
+            return None
+        if not found.signed or message["type"] != kind:
+            self._refuse(name, "forged" if not found.signed else "on another's topic")
+            return None
         if found.redacted:
             return None
         place = (name, found.log, found.seq)
-        if place in self._known:
-            self.refused["repeated"] += 1  # a delivery that was not acknowledged in time does it
+        if place in self._known:  # a delivery that was not acknowledged in time does it
+            self.refused["repeated"] += 1
             return None
+        return Said(name, kind, message["time"], message["data"], lambda: self._done(place, heard))
+
+    def _done(self, place: tuple[str, str, int], heard: Heard) -> None:
+        """It is kept; that it comes twice until then does no harm."""
         self._known[place] = None
         while len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return Said(
-            name,
-            kind,
-            message["time"],
-            message["data"],
-            lambda: self._client.acknowledge(heard),
-        )
+        self._client.acknowledge(heard)
 
     def _refuse(self, name: str, why: str) -> None:
         self.refused[why] += 1

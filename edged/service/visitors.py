@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from edged.errors import KeyUnavailable, ReaderError, StorageError
 from edged.vault.identity import key_id, verifying_key
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -21,10 +23,15 @@ if TYPE_CHECKING:
     from edged.gallery.credentials import Credentials
     from edged.mqtt.auth import Keyring, Time
     from edged.mqtt.catalogue import Handler
+    from edged.service.journal import Journal
 
 log = logging.getLogger(__name__)
 
+USED = "access.code_used"
+"""The event by which the site's other terminals know it."""
+
 _ROLE = "enroller"
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 _LARGEST_KEY = 65_536
 
 
@@ -47,10 +54,16 @@ class Visitors:
 
     Args:
         credentials: whether a visitor is somebody who is enrolled.
+        journal: takes the event that a code is used up.
     """
 
     def __init__(
-        self, config: Config, outbox: Outbox, credentials: Credentials, time: Time
+        self,
+        config: Config,
+        outbox: Outbox,
+        credentials: Credentials,
+        time: Time,
+        journal: Journal,
     ) -> None:
         self._settings = None if config.access is None else config.access.qr
         self._site, self._terminal = config.site, config.terminal
@@ -59,6 +72,7 @@ class Visitors:
         self._outbox = outbox
         self._credentials = credentials
         self._time = time
+        self._journal = journal
         self._given: dict[str, Ed25519PublicKey] = {}
         self._keyring: Keyring | None = None
 
@@ -108,11 +122,16 @@ class Visitors:
     def spend(self, visitor: Visitor) -> bool:
         """Use a code up, just before the door opens for it; False: it was used meanwhile, or that
         cannot be kept: the door stays shut."""
-        return self._mark(visitor.digest, visitor.expires)
+        if not self._mark(visitor.digest, visitor.expires):
+            return False
+        self._journal.record(USED, person_id=visitor.subject.person_id, digest=visitor.digest)
+        return True
 
-    def mark_used(self, digest: str) -> None:
-        """Another terminal let somebody in by this code."""
-        if self._settings is None:
+    def mark_used(self, said: Mapping[str, Any]) -> None:
+        """Another terminal of the site let somebody in by a code: the data of its event."""
+        digest = said.get("digest")
+        known = isinstance(digest, str) and _DIGEST.fullmatch(digest)
+        if self._settings is None or not isinstance(digest, str) or not known:
             return
         longest_s = self._settings.longest_validity_s
         self._mark(digest, max(self._time.now(), self._time.earliest()) + longest_s)

@@ -20,6 +20,8 @@ from edged.gallery.profile import Profile
 from edged.gallery.store import Gallery
 from edged.mqtt.auth import Keyring
 from edged.mqtt.keys import pem
+from edged.service.journal import Journal
+from edged.service.state import State
 from edged.service.visitors import Visitor, Visitors
 from edged.vault.secret import Secret
 from tests.gallery.faces import embeddings
@@ -34,6 +36,7 @@ SECRET = Secret(b"\x22" * 32)
 KEY, ENROLLER, OPERATOR = (Ed25519PrivateKey.generate() for _ in range(3))
 NOW_S = 1_800_000_000
 VISIT = Visit("guest-17", "hq", NOW_S, NOW_S + 3600, ("door-1",), ("visitor",), "abcdefghijklmnop")
+SAID = {"person_id": "guest-17", "digest": VISIT.digest}
 
 
 @dataclass
@@ -62,7 +65,8 @@ class Desk:
         (folder / "site.pem").write_text(pem(KEY.public_key()))
         self.config = configured(folder, settings, mqtt)
         credentials = Credentials(self.gallery, self.time.now)
-        self.part = Visitors(self.config, self.outbox, credentials, self.time)
+        self.journal = Journal(self.outbox, State())
+        self.part = Visitors(self.config, self.outbox, credentials, self.time, self.journal)
         self.part.open()
 
     def enrol(self, who: str, **profile: Any) -> None:
@@ -116,9 +120,12 @@ def test_a_code_that_names_no_group_gives_those_of_the_configuration(tmp_path: P
 
 def test_a_code_is_good_once_and_reading_it_uses_nothing_up(desk: Desk) -> None:
     first, second = desk.read(), desk.read()
+    assert list(desk.outbox.pending()) == []
     assert desk.part.spend(first)
     assert not desk.part.spend(second)
     assert desk.read() == "used"
+    told = [(event.type, event.data) for event in desk.outbox.pending()]
+    assert told == [("access.code_used", SAID)]
 
 
 def test_a_used_code_stays_used_through_a_restart(desk: Desk, tmp_path: Path) -> None:
@@ -155,15 +162,16 @@ def test_two_at_once_get_in_by_one_code_once(desk: Desk) -> None:
 
 
 def test_a_code_that_was_used_at_another_terminal_is_used_here(desk: Desk) -> None:
-    desk.part.mark_used(VISIT.digest)
-    desk.part.mark_used(VISIT.digest)
+    desk.part.mark_used(SAID)
+    desk.part.mark_used(SAID)
     assert desk.read() == "used"
     assert isinstance(desk.read(jti="c" * 16), Visitor)
 
 
-@pytest.mark.parametrize("digest", ["", "x" * 10_000, "\x00", "' OR 1=1"])
-def test_a_digest_that_is_garbage_is_nobodys(desk: Desk, digest: str) -> None:
-    desk.part.mark_used(digest)
+@pytest.mark.parametrize("digest", ["", "x" * 10_000, "\x00" * 32, "' OR 1=1", None, 7, [], {}])
+def test_a_digest_that_is_garbage_is_nobodys(desk: Desk, digest: Any) -> None:
+    desk.part.mark_used({"digest": digest})
+    desk.part.mark_used({})
     assert isinstance(desk.read(), Visitor)
 
 
@@ -229,10 +237,10 @@ def test_who_is_enrolled_and_shows_a_code_is_themselves(desk: Desk) -> None:
 
 def test_where_no_codes_are_read_none_counts(desk: Desk) -> None:
     config = desk.config.model_copy(update={"access": None})
-    part = Visitors(config, desk.outbox, Credentials(desk.gallery), desk.time)
+    part = Visitors(config, desk.outbox, Credentials(desk.gallery), desk.time, desk.journal)
     part.open()
     assert part.read(write_token(VISIT, KEY)) == "unknown_key"
-    part.mark_used(VISIT.digest)
+    part.mark_used(SAID)
     assert desk.read() != "used"
 
 
@@ -253,7 +261,7 @@ def test_a_disk_that_takes_nothing_lets_nobody_in(
 def test_a_key_that_is_none_is_told_with_its_file(desk: Desk, content: str | None) -> None:
     path = desk.folder / "site.pem"
     path.unlink() if content is None else path.write_text(content)
-    part = Visitors(desk.config, desk.outbox, Credentials(desk.gallery), desk.time)
+    part = Visitors(desk.config, desk.outbox, Credentials(desk.gallery), desk.time, desk.journal)
     with pytest.raises(ReaderError, match=r"access\.qr\.keys: .*site\.pem"):
         part.open()
     part.close()

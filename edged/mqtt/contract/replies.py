@@ -153,7 +153,7 @@ class Mode(Told):
     """The door's mode."""
 
     mode: Annotated[str, codes(*MODES)]
-    """Which is in force."""
+    """Which is in force: where the timetable speaks against the command, the timetable's."""
     before: Annotated[str, codes(*MODES)]
     """Which was."""
     until: Time | None
@@ -327,11 +327,20 @@ _DIAGNOSTICS = {
     "events": {"log": "5ca1ab1e0ddba11f", "head": 1042, "waiting": 0},
     "degraded": {},
 }
-_ENROLLED = ("duplicate", "incoherent", "consent_missing", "card_taken", "bad_pin", "bad_profile", "wiped", "storage")
+_ENROLLED = (
+    "duplicate",
+    "incoherent",
+    "consent_missing",
+    "card_taken",
+    "bad_pin",
+    "bad_profile",
+    "wiped",
+    "storage",
+)
 
 ANSWERS: dict[str, Answer] = {
     "door.unlock": Answer(
-        {"duration_s": 5, "cause": "parcel"}, reasons=("not_recorded", "locked_down")
+        {"duration_s": 5, "cause": "parcel"}, reasons=("not_recorded", "locked_down", "interlock")
     ),
     "enrol.start": Answer(
         {"person_id": "4711", "groups": ["staff"], "consent": {"basis": "contract"}},
@@ -379,7 +388,7 @@ ANSWERS: dict[str, Answer] = {
     "door.mode": Answer(
         {"mode": "secured", "for_s": 3600, "cause": "night"},
         (Mode, {"mode": "secured", "before": "normal", "until": "2026-03-01T09:00:00.000Z"}),
-        ("not_recorded", "door"),
+        ("not_recorded", "door", "interlock"),
         refused=Mode,
         two=True,
     ),

@@ -5,9 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.mqtt.contract import areas, attendance, bundles, control, interlock, people
+from edged.mqtt.contract import (
+    areas,
+    attendance,
+    bundles,
+    control,
+    doors,
+    interlock,
+    people,
+    visit,
+)
 from edged.mqtt.contract import happenings as told
-from edged.mqtt.contract.access import Access
+from edged.mqtt.contract.access import Access, Duress, LockedOut
 from edged.mqtt.contract.known_key import jws, public_key
 
 if TYPE_CHECKING:
@@ -59,6 +68,10 @@ _SEEN: dict[str, Any] = {
     "instructions": [],
     "profile": "access",
     "model": MODEL,
+    "by": {"rule": "staff", "line": 41},
+    "factors": ["face"],
+    "reader": None,
+    "direction": "in",
 }
 _WHO = {"person_id": "4711"}
 _DOUBT = {**_SEEN, "reason": "doubtful", "similarity": 0.61, **_WHO}
@@ -97,6 +110,16 @@ ACCESS = {
         "with `door.unlock`.",
         _DOUBT,
     ),
+    "access.duress": Kind(
+        Duress,
+        "Somebody let in by a PIN or card that says that they are forced; silent at the door.",
+        {**_WHO, "reader": "keypad", "direction": "in", "opened": True},
+    ),
+    "access.locked_out": Kind(
+        LockedOut,
+        "Somebody was wrong too often: for a while nothing they show is looked at.",
+        {"what": "person", **_WHO, "reader": "keypad", "rest_s": 15.0, "unseen": 0},
+    ),
     "capture.retake": Kind(
         Access,
         "No usable view for `decision.retake_after_s`; or doubt, and one more try.",
@@ -120,6 +143,12 @@ OTHERS = {
     "terminal.stopped": Kind(told.Stopped, "The terminal ends.", {"crashed": False}),
     "camera.lost": Kind(told.Lost, "No frames come.", {"reason": "the camera does not answer"}),
     "camera.back": Kind(told.Nothing, "Frames come again.", {}),
+    "panel.lost": Kind(
+        told.Lost,
+        "The panel of the section `panel` does not ask, or has another key: nobody is let in.",
+        {"reason": "no panel asks on /dev/ttyUSB0; check its cable and address"},
+    ),
+    "panel.back": Kind(told.Nothing, "The panel asks again, in the secure channel.", {}),
     "runtime.lost": Kind(told.Lost, "Inference failed.", {"reason": "the network returned NaN"}),
     "runtime.back": Kind(told.Nothing, "Inference works again.", {}),
     "capture.drift": Kind(told.Drift, "Something has been going wrong for days.", _DRIFT),
@@ -261,7 +290,7 @@ OTHERS = {
     ),
     "door.mode_changed": Kind(
         told.ModeChanged,
-        "Another mode of the door is in force (`door.mode`).",
+        "Another mode of the door is in force, by `door.mode` or by the timetable.",
         {
             "mode": "secured",
             "before": "normal",
@@ -391,4 +420,41 @@ READERS = {
     ),
 }
 
-EVENTS: dict[str, Kind] = ACCESS | AREAS | ATTENDANCE | READERS | OTHERS
+DOORS = {
+    "door.opened": Kind(
+        doors.Opened, "The door was opened while it might be.", {"causes": ["recognised"]}
+    ),
+    "door.closed": Kind(doors.Closed, "The door was shut.", {"open_s": 4.2}),
+    "door.forced": Kind(told.Nothing, "The door was opened, and nothing allowed it.", {}),
+    "door.pre_alarm": Kind(
+        doors.WillAlarm,
+        "The door will soon have been open for too long.",
+        {"open_s": 20.0, "alarm_in_s": 10.0},
+    ),
+    "door.held_open": Kind(
+        doors.StaysOpen, "The door has been open for too long.", {"open_s": 30.0}
+    ),
+    "door.alarm_over": Kind(
+        doors.AlarmOver,
+        "A forced door was shut, or one that was open for too long was shut or may be open now.",
+        {"alarm": "held_open", "lasted_s": 12.5},
+    ),
+    "door.exit": Kind(doors.ExitPressed, "The button inside was pressed.", {"refused": None}),
+    "door.fire": Kind(told.Nothing, "The fire alarm has the door unlocked.", {}),
+    "door.fire_over": Kind(told.Nothing, "The fire alarm is over.", {}),
+    "door.tamper": Kind(told.Nothing, "The case was opened.", {}),
+    "door.tamper_over": Kind(told.Nothing, "The case is shut.", {}),
+    "door.input_fault": Kind(
+        doors.InputFault,
+        "An input of the door cannot be read or flickers, or is well again.",
+        {"input": "contact", "fault": "flickers", "text": "it changes faster than can be read"},
+    ),
+}
+
+CODES = {
+    "access.code_used": Kind(
+        visit.CodeUsed, "Somebody is let in by a visitor's code, which is used up now.", visit.USED
+    ),
+}
+
+EVENTS: dict[str, Kind] = DOORS | ACCESS | CODES | AREAS | ATTENDANCE | READERS | OTHERS
