@@ -14,7 +14,7 @@ class _Waiting:
     subject: Subject
     ruling: Ruling
     direction: Direction
-    until: int
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class _Leader:
     person_id: str
     groups: frozenset[str]
     direction: Direction
-    until: int
+    until: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class Party:
 
 
 class Company:
-    """Who waits, and who holds the door open for others; each for `within_ms`."""
+    """Who waits, and who holds the door open for others; each for `within_s`."""
 
-    def __init__(self, within_ms: int) -> None:
-        self._within_ms = within_ms
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
         self._waiting: dict[str, _Waiting] = {}
         self._leaders: dict[str, _Leader] = {}
 
@@ -70,15 +70,15 @@ class Company:
         ]
         return Party(needed, guests)
 
-    def wait(self, subject: Subject, ruling: Ruling, direction: Direction, now: int) -> None:
+    def wait(self, subject: Subject, ruling: Ruling, direction: Direction, t_s: float) -> None:
         """Somebody does."""
-        until = now + self._within_ms
+        until = t_s + self._within_s
         self._waiting[subject.person_id] = _Waiting(subject, ruling, direction, until)
 
-    def leads(self, subject: Subject, direction: Direction, now: int) -> None:
+    def leads(self, subject: Subject, direction: Direction, t_s: float) -> None:
         """Somebody was granted: whoever they may escort can follow."""
         if subject.groups:
-            until = now + self._within_ms
+            until = t_s + self._within_s
             leader = _Leader(subject.person_id, subject.groups, direction, until)
             self._leaders[subject.person_id] = leader
 
@@ -101,8 +101,8 @@ class Company:
             for one in self._leaders.values()
         )
 
-    def tidy(self, now: int) -> None:
+    def tidy(self, t_s: float) -> None:
         """Nobody waits longer than that."""
         for people in (self._waiting, self._leaders):
-            for name in [n for n, one in people.items() if one.until < now]:
+            for name in [n for n, one in people.items() if one.until < t_s]:
                 del people[name]

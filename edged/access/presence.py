@@ -90,7 +90,7 @@ class Presence:
                 self.newest = max(self.newest, word.order)
                 self.forgotten = max(self.forgotten, word.order)
                 return self._drop([p for p, at in self._places.items() if at.order <= word.order])
-            case Erased():
+            case _:
                 return self._drop([word.person_id] if word.person_id in self._places else [])
 
     def place(self, person_id: str) -> Place | None:

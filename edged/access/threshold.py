@@ -2,7 +2,7 @@
 
 Anti-passback, how many may be inside, two people, escort, and who comes first on a day. Grants that
 are under way are counted as if they had entered, so that many at once do not get past a limit.
-Times are numbers of `edged.access.order`, in milliseconds: they only grow.
+Time is monotonic, or a number of `edged.access.order`: neither goes back.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from edged.access.presence import Presence
     from edged.access.request import Direction, Ruling, Subject
 
-AGREED_MS = 15_000
+AGREED_S = 15.0
 """For how long room is kept for somebody who met no objection and is not granted yet."""
 
-GRANTED_MS = 300_000
+GRANTED_S = 300.0
 """After that a grant of which nothing more was heard is over."""
 
 
@@ -33,7 +33,7 @@ class Here:
         most: how many may be in it.
         passback: "hard", "soft", "timed"; None: whoever enters twice is nobody's concern.
         offline: what holds while other terminals are not heard: "hard", "soft", "deny".
-        within_ms: of a second person, an escort.
+        within_s: of a second person, an escort.
     """
 
     area: str | None = None
@@ -42,7 +42,7 @@ class Here:
     passback: Literal["hard", "soft", "timed"] | None = None
     again_after_ms: int = 600_000
     offline: Literal["hard", "soft", "deny"] = "soft"
-    within_ms: int = 30_000
+    within_s: float = 30.0
 
     def leads_to(self, direction: Direction) -> str | None:
         """Where those are who have passed."""
@@ -51,12 +51,15 @@ class Here:
         return self.area if direction == "in" else self.outside
 
 
+_Way = tuple[str, str]  # a person and a direction
+
+
 @dataclass(slots=True, eq=False)
 class Going:
     """Somebody who may pass, or has, and is not there yet by what is recorded.
 
     Attributes:
-        until: when nobody waits for it any more.
+        until: when nobody waits for it any more, monotonic seconds.
         grants: how many of the door's have not ended; 0 before the first.
         passed: the door was opened.
         passback: they are where they go to, by what is known.
@@ -65,7 +68,7 @@ class Going:
     person_id: str
     groups: frozenset[str]
     direction: Direction
-    until: int
+    until: float
     grants: int = 0
     passed: bool = False
     passback: bool = False
@@ -77,8 +80,8 @@ class Threshold:
     def __init__(self, here: Here, presence: Presence) -> None:
         self._here = here
         self._presence = presence
-        self._going: dict[str, Going] = {}
-        self._company = Company(here.within_ms)
+        self._going: dict[_Way, Going] = {}
+        self._company = Company(here.within_s)
         self._agreed: dict[str, tuple[Subject, ...]] = {}
 
     def objection(
@@ -88,16 +91,19 @@ class Threshold:
         direction: Direction,
         *,
         now: int,
+        t_s: float,
         today: int,
         heard: bool = True,
     ) -> Objection | None:
         """Why somebody whom the rules let in does not pass now.
 
         Args:
+            now: a number of `edged.access.order`.
+            t_s: monotonic.
             today: the number of the local day.
             heard: whether all other terminals of the area are.
         """
-        self._tidy(now)
+        self._tidy(t_s)
         self._agreed.pop(subject.person_id, None)
         self._company.leave(subject.person_id)
         found = self._own(subject, ruling, direction, now, today, heard)
@@ -111,27 +117,27 @@ class Threshold:
         if full is not None:
             return full
         if party is None:
-            self._company.wait(subject, ruling, direction, now)
+            self._company.wait(subject, ruling, direction, t_s)
             return _waits(ruling)
         guests = party.guests
         while guests and self._room([*guests, *party.needed], direction) is not None:
             guests.pop()
         everybody = (*guests, *party.needed)
         for one in everybody:
-            self._expect(one, direction, now + AGREED_MS)
+            self._expect(one, direction, t_s + AGREED_S)
         self._agreed[subject.person_id] = everybody
         return None
 
-    def granted(self, subject: Subject, direction: Direction, *, now: int) -> tuple[Going, ...]:
+    def granted(self, subject: Subject, direction: Direction, *, t_s: float) -> tuple[Going, ...]:
         """The door opens for somebody, and for those who waited for them, who come first."""
         everybody = self._agreed.pop(subject.person_id, (subject,))
         going = []
         for one in everybody:
-            found = self._expect(one, direction, now + GRANTED_MS)
+            found = self._expect(one, direction, t_s + GRANTED_S)
             found.grants += 1
             self._company.leave(one.person_id)
             going.append(found)
-        self._company.leads(subject, direction, now)
+        self._company.leads(subject, direction, t_s)
         return tuple(going)
 
     def passed(self, going: Going) -> bool:
@@ -149,24 +155,26 @@ class Threshold:
 
     def arrived(self, going: Going) -> None:
         """They are not on their way any more: it is recorded that they passed, or did not."""
-        if self._going.get(going.person_id) is going:
-            del self._going[going.person_id]
+        way = (going.person_id, going.direction)
+        if self._going.get(way) is going:
+            del self._going[way]
 
     def withdrawn(self, person_id: str) -> None:
         """Whoever met no objection, or waits for somebody, passes not, after all."""
         self._company.leave(person_id)
         for one in self._agreed.pop(person_id, ()):
-            found = self._going.get(one.person_id)
-            if found is not None and not found.grants:
-                del self._going[one.person_id]
+            for way in ((one.person_id, "in"), (one.person_id, "out")):
+                found = self._going.get(way)
+                if found is not None and not found.grants:
+                    del self._going[way]
 
     @property
     def entering(self) -> int:
         """How many are on their way in, beside those who are known to be inside."""
         area = self._here.area
         return sum(
-            one.direction == "in" and self._presence.area(name) != area
-            for name, one in self._going.items()
+            direction == "in" and self._presence.area(name) != area
+            for name, direction in self._going
         )
 
     def _own(
@@ -195,9 +203,10 @@ class Threshold:
         """Whether they are where they want to go, and that is of concern."""
         if self._here.passback is None:
             return False
-        going = self._going.get(person_id)
-        if going is not None and going.passed:
-            return going.direction == direction
+        if self._passing(person_id, direction):
+            return True
+        if self._passing(person_id, "out" if direction == "in" else "in"):
+            return False
         return self._presence.area(person_id) == self._here.leads_to(direction)
 
     def _barred(self, subject: Subject, direction: Direction, now: int, heard: bool) -> bool:
@@ -212,9 +221,13 @@ class Threshold:
 
     def _since(self, person_id: str) -> int | None:
         """Since when they are where they are; None: it is just being recorded."""
-        going, place = self._going.get(person_id), self._presence.place(person_id)
-        passing = going is not None and going.passed
-        return None if passing or place is None else place.order
+        place = self._presence.place(person_id)
+        return None if place is None or self._passing(person_id, "in") else place.order
+
+    def _passing(self, person_id: str, direction: Direction) -> bool:
+        """Whether they have passed, and that is not recorded yet."""
+        going = self._going.get((person_id, direction))
+        return going is not None and going.passed
 
     def _room(self, people: list[Subject], direction: Direction) -> Objection | None:
         most, area = self._here.most, self._here.area
@@ -227,24 +240,26 @@ class Threshold:
 
     def _is_new(self, person_id: str) -> bool:
         """Whether nobody has counted them yet."""
-        going = self._going.get(person_id)
-        counted = going is not None and going.direction == "in"
-        return not counted and self._presence.area(person_id) != self._here.area
+        return (person_id, "in") not in self._going and self._presence.area(
+            person_id
+        ) != self._here.area
 
-    def _expect(self, subject: Subject, direction: Direction, until: int) -> Going:
-        found = self._going.get(subject.person_id)
-        if found is None or found.direction != direction or found.passed:
-            repeats = self._repeats(subject.person_id, direction)
+    def _expect(self, subject: Subject, direction: Direction, until: float) -> Going:
+        way: tuple[str, Direction] = (subject.person_id, direction)
+        found = self._going.get(way)
+        if found is None or found.passed:
+            repeats = self._repeats(*way)
             found = Going(subject.person_id, subject.groups, direction, until, passback=repeats)
-            self._going[subject.person_id] = found
+            self._going[way] = found
         found.until = max(found.until, until)
         return found
 
-    def _tidy(self, now: int) -> None:
-        self._company.tidy(now)
-        for name in [n for n, one in self._going.items() if one.until < now and not one.passed]:
-            del self._going[name]
-        for name in [n for n in self._agreed if n not in self._going]:
+    def _tidy(self, t_s: float) -> None:
+        self._company.tidy(t_s)
+        for way in [w for w, one in self._going.items() if one.until < t_s and not one.passed]:
+            del self._going[way]
+        there = {person for person, _ in self._going}
+        for name in self._agreed.keys() - there:
             del self._agreed[name]
 
 

@@ -77,6 +77,7 @@ class AreasLog:
         self._seq = self._kept_seq = 0
         self._log = ""
         self._unkept: set[str] = set()
+        self._undone: list[Callable[[], None]] = []  # of what other terminals said
         self._order = Order()
         self.lock = threading.RLock()
         self.presence = Presence()
@@ -100,7 +101,7 @@ class AreasLog:
 
     def close(self) -> None:
         """Safe twice, and after a failed `open`."""
-        if self._seq != self._kept_seq or self._unkept:
+        if self._seq != self._kept_seq or self._unkept or self._undone:
             with self._guarded():
                 self._keep(durable=False)
         self._store.close()
@@ -141,7 +142,7 @@ class AreasLog:
                     self._wiped()
                 self._apply(found)
                 self._seq = event.seq
-            if self._unkept or self._seq >= self._kept_seq + _KEEP_EVERY:
+            if self._unkept or self._undone or self._seq >= self._kept_seq + _KEEP_EVERY:
                 self._keep(durable=False)
 
     def hear(self, said: Sequence[Said]) -> None:
@@ -153,10 +154,9 @@ class AreasLog:
                 log.warning("%s says what cannot be: %s", one.terminal, fault)
                 continue
             self._apply(found)
+        self._undone += [one.done for one in said]
         with self._guarded():
             self._keep(durable=True)
-            for one in said:
-                one.done()
 
     def forget(self, until: int | None) -> None:
         """Where everybody was counts no more: up to this order, or up to now."""
@@ -190,17 +190,22 @@ class AreasLog:
     def _keep(self, *, durable: bool) -> None:
         with self.lock:
             people, self._unkept = self._unkept, set()
+            undone, self._undone = self._undone, []
             page = page_of(self.presence, people)
-        marks = {"log": self._log, "seq": str(self._seq)}
+            seq = self._seq
+        marks = {"log": self._log, "seq": str(seq)}
         if self.forgiven is not None:
             marks["forgiven"] = str(self.forgiven)
         try:
-            self._store.keep(page, marks, durable=durable)
+            self._store.keep(page, marks, durable=durable or bool(undone))
         except StorageError:
             with self.lock:
                 self._unkept |= people
+                self._undone += undone
             raise
-        self._kept_seq = self._seq
+        self._kept_seq = seq
+        for done in undone:
+            done()
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
