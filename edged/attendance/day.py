@@ -116,7 +116,7 @@ class _Walk:
                 elif before in ("work", "overtime"):
                     self.found.add("return_without_break")
                 self._to("work" if before is None else self._resumed, punch.ms)
-            case "break" | "field":
+            case _:  # break, field
                 if before is None:
                     self.found.add("punch_while_away")
                 self._to(punch.state, punch.ms)

@@ -264,8 +264,8 @@ class Punches:
                 grants[person] = event
             elif event.type in (PUNCHED, CORRECTED):
                 grants.pop(str(person), None)
-            elif event.type == "door.fault" and grants:  # they were not let in
-                grants.popitem()
+            elif event.type == "door.fault":  # they were not let in
+                grants.clear()
         return list(grants.values())
 
     def _correct(self, args: CorrectPunch, context: Context) -> Reply:
