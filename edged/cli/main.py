@@ -58,6 +58,7 @@ _COMMANDS = {
     "compare": "compare the faces of two images (1:1)",
     "enrol": "enrol a person from photos",
     "gallery": "look after the people who are enrolled",
+    "policy": "see whom the rules let in, when, and by which line",
     "explain": "say why something happened at the door",
     "attendance": "working days out of the terminal's log",
     "events": "look into the log of what happened",
