@@ -22,8 +22,8 @@ from math import inf
 HEARTBEAT_S = 1.0
 """A side says how it is at least this often."""
 
-STALE_S = 3.2
-"""What a word answers must have been said no longer ago than this; so old is a silence."""
+STALE_BEATS = 3.2
+"""What a word answers must have been said no more beats ago than this; so old is a silence."""
 
 GRACE_S = 2.0
 """A claim that is held and not used is over after this."""
@@ -70,12 +70,21 @@ class Side:
     """
 
     def __init__(
-        self, me: str, other: str, boot: str, now_s: float, *, settle_s: float, dwell_s: float
+        self,
+        me: str,
+        other: str,
+        boot: str,
+        now_s: float,
+        *,
+        settle_s: float,
+        dwell_s: float,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._first = me < other
         self._boot = boot
         self._settled_s = now_s + settle_s
         self._dwell_s = dwell_s
+        self._stale_s = STALE_BEATS * heartbeat_s
         self._number = self._claims = 0
         self._said: OrderedDict[int, float] = OrderedDict()  # when, by number
         self._echo: tuple[str, int] | None = None
@@ -106,7 +115,7 @@ class Side:
 
     def heard(self, now_s: float) -> bool:
         """Whether the other side answers."""
-        return now_s - self._answered_s <= STALE_S
+        return now_s - self._answered_s <= self._stale_s
 
     def locked(self, now_s: float) -> bool:
         """Whether this door is shut and locked for certain."""
@@ -182,23 +191,23 @@ class Side:
             self._echo = (word.boot, word.number)
         if not self._counts(word, now_s):
             return True  # the other may be new, and need an answer that it can answer
-        if self._word is None or self._word.boot != word.boot:
+        new = self._word is None or self._word.boot != word.boot
+        if new:
             self._fresh_from = self._number + 1
         assert word.echo is not None  # noqa: S101  # else it would not count
         self._answered_s = self._said[word.echo[1]]
         self._word = word
         before = (self._claim, self._holds, self._yields)
         self._take(word, now_s)
-        return before != (self._claim, self._holds, self._yields) or (
-            word.claim is not None and not word.holds
-        )
+        changed = before != (self._claim, self._holds, self._yields)
+        return new or changed or (word.claim is not None and not word.holds)
 
     def _counts(self, word: Word, now_s: float) -> bool:
         """Whether it was said just now, and by the start of the other that is alive."""
         if word.echo is None or word.echo[0] != self._boot:
             return False
         said_s = self._said.get(word.echo[1])
-        if said_s is None or now_s - said_s > STALE_S:
+        if said_s is None or now_s - said_s > self._stale_s:
             return False
         if self._word is not None and self._word.boot == word.boot:
             return word.number > self._word.number

@@ -62,6 +62,7 @@ class Interlock:
         state: State,
         *,
         settle_s: float = SETTLE_S,
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         topics = topics_of(config)
         contact = config.door.contact
@@ -74,6 +75,7 @@ class Interlock:
         self._topic = topics.interlock
         self._dwell_s = 0.2 + (0.0 if contact is None else contact.debounce_s)
         self._settle_s = settle_s
+        self._heartbeat_s = heartbeat_s
         self._me = config.terminal
         self.subscriptions: dict[str, Callable[[bytes], None]] = {
             topics.of(settings.peer).interlock: self._incoming
@@ -100,6 +102,7 @@ class Interlock:
             time.monotonic(),
             settle_s=self._settle_s,
             dwell_s=self._dwell_s,
+            heartbeat_s=self._heartbeat_s,
         )
 
     def connect(self, send: Callable[[str, bytes], bool]) -> None:
@@ -243,7 +246,7 @@ class Interlock:
             log.exception("an answer of the interlock was not taken")
 
     def _next_word_s(self) -> float:
-        return self._said_s + (_ASK_AGAIN_S if self._side.asking else HEARTBEAT_S)
+        return self._said_s + (_ASK_AGAIN_S if self._side.asking else self._heartbeat_s)
 
     def _pause_s(self, now_s: float) -> float:
         """How long nothing has to be done unless somebody says so."""

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from edged.door.interlock import GRACE_S, HEARTBEAT_S, STALE_S, Side, Word
+from edged.door.interlock import GRACE_S, HEARTBEAT_S, STALE_BEATS, Side, Word
 
 SETTLE_S, DWELL_S = 3.0, 0.3
+STALE_S = STALE_BEATS * HEARTBEAT_S
 
 
 def side(me: str = "a", other: str = "b", boot: str = "boot-a", now_s: float = 0.0) -> Side:
@@ -123,6 +124,7 @@ def test_a_door_that_is_not_shut_yields_to_nobody_and_says_so() -> None:
     assert a.ask(10) is None  # nothing is known of it yet
     exchange(a, b, 10)
     assert a.asking
+    assert not b.yielding
     a.give_up()
     assert a.ask(10) == "other_open"
     b.door(shut_and_locked=True, now_s=11)
@@ -139,6 +141,19 @@ def test_a_yes_does_not_count_when_the_door_was_opened_since() -> None:
     b.door(shut_and_locked=False, now_s=10)  # somebody forces it
     a.hear(b.say(10), 10)
     assert not a.holding
+
+
+@pytest.mark.parametrize("yields", [("boot-a", 1), ("boot-x", 2), ("boot-a", 3)])
+def test_a_yes_to_another_claim_does_not_count(yields: tuple[str, int]) -> None:
+    a, b = pair()
+    assert a.ask(10) is None
+    a.give_up()
+    assert a.ask(10) is None
+    b.hear(a.say(10), 10)
+    a.hear(replace(b.say(10), yields=yields), 10)
+    assert not a.holding
+    a.hear(b.say(10), 10)
+    assert a.holding
 
 
 def test_fire_is_told_and_overrides_without_a_claim() -> None:
@@ -185,6 +200,20 @@ def test_a_start_that_forgot_what_it_yielded_to_does_not_open() -> None:
     assert b.ask(14) == "other_passing"
 
 
+def test_who_holds_yields_to_nobody_also_before_the_door_is_unlocked() -> None:
+    a, b = pair()
+    held(b, a, 10)
+    a = side(now_s=0, boot="boot-a2")  # it forgot, and its name comes first
+    exchange(a, b, 10)
+    assert a.ask(10) == "other_passing"
+    a.hear(replace(b.say(10), claim=None, holds=False), 10)
+    assert a.ask(10) is None
+    exchange(a, b, 10)
+    assert b.holding
+    assert not b.yielding
+    assert not a.holding
+
+
 def test_a_word_that_was_kept_and_comes_again_never_counts() -> None:
     a, b = pair()
     kept = [b.say(10)]
@@ -196,12 +225,13 @@ def test_a_word_that_was_kept_and_comes_again_never_counts() -> None:
     for word in kept:
         assert a.hear(word, 11)  # it is answered, for the other may be new
         assert (a.blocked(11), a.heard(11)) == before
+    kept.append(b.say(11))
     b = side("b", "a", "boot-b2", now_s=12)
-    exchange(a, b, 16)
-    exchange(b, a, 16)
+    exchange(a, b, 12)
+    assert a.blocked(12) is None
     for word in kept:  # a start that is over does not come to life again
-        a.hear(word, 16)
-        assert a.blocked(16) is None
+        a.hear(word, 12)
+        assert a.blocked(12) is None
 
 
 def test_a_late_word_never_counts() -> None:
