@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from edged.config.base import Misplaced, Name, Settings, within
 
@@ -52,7 +52,8 @@ class ExitButton(Input):
 class Output(Settings):
     """A siren, a lamp, a second relay or a door drive: driven as long as one of ``on`` holds.
 
-    ``longest_s`` ends it although the cause lasts; 0: never.
+    ``longest_s`` ends it although the cause lasts; 0: never. Without a line (simulated door only)
+    it is written into the door's record under its name.
     """
 
     chip: str | None = None
@@ -66,9 +67,15 @@ class ModeSpan(Settings):
     """A mode that a schedule puts in force. ``first_in``: the door is open only from the moment
     at which somebody of these groups was let in during the span."""
 
+    # the texts under the fields are published with the contract (docs/asyncapi.json)
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
     mode: Literal["open", "secured", "locked_down"]
+    """What is in force then; a command may keep the door more shut, never less."""
     when: Name
+    """The schedule, or `always`."""
     first_in: tuple[str, ...] = ()
+    """With `open`: only once somebody of these groups was let in during the span."""
 
     @model_validator(mode="after")
     def _only_open(self) -> ModeSpan:
@@ -88,10 +95,10 @@ class Interlock(Settings):
 class DoorSettings(Settings):
     """What every door has, whatever drives it.
 
-    ``extended_pulse_s`` is for people who need longer. ``relock_on_close`` ends a pulse when the
-    door has been opened and shut, yet not before ``minimum_pulse_s``. Held open longer than
-    ``held_open_after_s`` is an alarm, with a warning ``pre_alarm_s`` before. ``lockdown_groups``
-    are let in while the door is locked down.
+    ``extended_pulse_s`` is for people who need longer; it is never less than ``pulse_s``.
+    ``relock_on_close`` ends a pulse when the door has been opened and shut, yet not before
+    ``minimum_pulse_s``. Held open longer than ``held_open_after_s`` is an alarm, with a warning
+    ``pre_alarm_s`` before. ``lockdown_groups`` are let in while the door is locked down.
     """
 
     pulse_s: Annotated[float, *within(0.1, 60)] = 3
@@ -110,15 +117,33 @@ class DoorSettings(Settings):
     lockdown_groups: tuple[str, ...] = ()
     interlock: Interlock | None = None
 
+    @property
+    def usual_chip(self) -> str:
+        """Of inputs and outputs that name none."""
+        return "/dev/gpiochip0"
+
+    @property
+    def inputs(self) -> dict[str, Input]:
+        """Those that there are, by the name of their setting."""
+        named = {
+            "contact": self.contact,
+            "exit_button": self.exit_button,
+            "fire": self.fire,
+            "tamper": self.tamper,
+        }
+        return {name: one for name, one in named.items() if one is not None}
+
     @model_validator(mode="after")
     def _ordered(self) -> DoorSettings:
         problems: list[tuple[tuple[str, ...], str]] = []
-        if self.minimum_pulse_s > self.pulse_s:
-            problems.append((("minimum_pulse_s",), "must not be above pulse_s"))
-        if self.extended_pulse_s < self.pulse_s:
-            problems.append((("extended_pulse_s",), "must not be below pulse_s"))
         if self.pre_alarm_s >= self.held_open_after_s:
             problems.append((("pre_alarm_s",), "must be below held_open_after_s"))
+        if self.interlock is not None:
+            problems += [
+                (("timetable", str(place), "mode"), "a door with an interlock is not held open")
+                for place, span in enumerate(self.timetable)
+                if span.mode == "open"
+            ]
         if problems:
             raise Misplaced(problems)
         return self
@@ -138,6 +163,17 @@ class GpioDoor(DoorSettings):
     chip: str = CHIP
     line: Annotated[int, *within(0, 1023)] | str = 17
     active_low: bool = False
+
+    @model_validator(mode="after")
+    def _wired(self) -> GpioDoor:
+        bare = [name for name, output in self.outputs.items() if output.line is None]
+        if bare:
+            raise Misplaced([(("outputs", name, "line"), "is missing") for name in bare])
+        return self
+
+    @property
+    def usual_chip(self) -> str:
+        return self.chip
 
 
 Door = Annotated[SimulatedDoor | GpioDoor, Field(discriminator="driver")]

@@ -82,6 +82,13 @@ class Answer(NamedTuple):
     why: str
 
 
+class Withdraw(NamedTuple):
+    """The grant `id` is over, and nobody is told: whoever asked for it knows."""
+
+    t_s: float
+    id: int
+
+
 class Ring(NamedTuple):
     """An alarm that ends after `for_s`."""
 
@@ -90,7 +97,7 @@ class Ring(NamedTuple):
     for_s: float
 
 
-Event = Tick | Contact | Fire | Tamper | Exit | Ordered | Timed | Ask | Answer | Ring
+Event = Tick | Contact | Fire | Tamper | Exit | Ordered | Timed | Ask | Answer | Withdraw | Ring
 
 
 class Record(NamedTuple):

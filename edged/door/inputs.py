@@ -41,6 +41,7 @@ class InputWatch:
             None where nobody knows, and since when (monotonic).
         on_fault: called there with what is wrong, before `on_value` tells None, and with None
             when it is well again.
+        on_look: called there at least every two seconds.
     """
 
     def __init__(
@@ -50,12 +51,14 @@ class InputWatch:
         debounce_s: float,
         on_value: Callable[[bool | None, float], None],
         on_fault: Callable[[InputFault | None], None],
+        on_look: Callable[[], None] = lambda: None,
     ) -> None:
         self._name = name
         self._switch = switch
         self._debounce_s = debounce_s
         self._on_value = on_value
         self._on_fault = on_fault
+        self._on_look = on_look
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._value: bool | None = None
@@ -102,6 +105,7 @@ class InputWatch:
             finally:
                 with suppress(DoorError, OSError):
                     self._switch.free()
+            self._on_look()
             self._stop.wait(_TRY_AGAIN_S)
 
     def _look(self) -> None:
@@ -115,6 +119,7 @@ class InputWatch:
                     self._unknown(InputFault("flickers", "it changes faster than it can be read"))
                 elif bounce.value is not None:
                     self._well(bounce.value, bounce.since_s)
+            self._on_look()
 
     def _patience_s(self, bounce: Bounce) -> float:
         """Closer together while something is going on, for switches that are polled."""

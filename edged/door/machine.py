@@ -33,6 +33,7 @@ from edged.door.acts import (
     Ring,
     Tamper,
     Timed,
+    Withdraw,
 )
 from edged.door.mode import in_force, opens
 
@@ -186,11 +187,12 @@ class _Step:
             if self.t_s >= at_s:
                 self.alarm_at_s = None
                 self.alarms.pop("pre_alarm", None)
-                self._raise("held_open", at_s, open_s=self._open_s())
+                self.alarms["held_open"] = at_s
+                self.record("door.held_open", open_s=self._open_s())
             elif self._is_near(at_s) and "pre_alarm" not in self.alarms:
+                self.alarms["pre_alarm"] = at_s - self.plan.pre_alarm_s
                 left_s = round(at_s - self.t_s, 1)
-                since_s = at_s - self.plan.pre_alarm_s
-                self._raise("pre_alarm", since_s, open_s=self._open_s(), alarm_in_s=left_s)
+                self.record("door.pre_alarm", open_s=self._open_s(), alarm_in_s=left_s)
         for alarm, ends_s in self.rung:
             if self.t_s >= ends_s:
                 del self.alarms[alarm]
@@ -214,31 +216,50 @@ class _Step:
         match event:
             case Contact():
                 self._contact(event)
-            case Fire(active=active) if active != self.fire:
-                self.fire = active
-                self._switch("fire", active)
-            case Tamper(active=active) if active != self.tamper:
-                self.tamper = active
-                self._switch("tamper", active)
+            case Fire(active=active):
+                self._fire(active)
+            case Tamper(active=active):
+                self._tamper(active)
             case Exit():
                 refused = None if permits(self.mode, "exit", self.plan) else self.mode
-                self._record("door.exit", refused=refused)
+                self.record("door.exit", refused=refused)
                 self._ask(Ask(event.t_s, "exit", self.plan.exit_pulse_s))
             case Ask():
                 self._ask(event)
             case Answer():
                 self._answer(event)
-            case Ordered(mode=mode):
-                self.ordered = mode
-                self._mode_changed()
-            case Timed(mode=mode):
-                self.timed = mode
-                self._mode_changed()
-            case Ring(alarm=alarm, for_s=for_s):
-                self.alarms.setdefault(alarm, self.t_s)
-                rung = dict(self.rung)
-                rung[alarm] = max(rung.get(alarm, 0.0), self.t_s + for_s)
-                self.rung = tuple(rung.items())
+            case Withdraw():
+                self._withdraw(event)
+            case Ordered() | Timed():
+                self._mode_changed(event)
+            case Ring():
+                self._ring(event)
+
+    def _fire(self, active: bool) -> None:
+        if active == self.fire:
+            return
+        self.fire = active
+        self._switch("fire", active=active)
+        if active:
+            self.record("door.fire")
+        else:
+            self.record("door.fire_over")
+
+    def _tamper(self, active: bool) -> None:
+        if active == self.tamper:
+            return
+        self.tamper = active
+        self._switch("tamper", active=active)
+        if active:
+            self.record("door.tamper")
+        else:
+            self.record("door.tamper_over")
+
+    def _ring(self, event: Ring) -> None:
+        self.alarms.setdefault(event.alarm, self.t_s)
+        rung = dict(self.rung)
+        rung[event.alarm] = max(rung.get(event.alarm, 0.0), self.t_s + event.for_s)
+        self.rung = tuple(rung.items())
 
     def _contact(self, event: Contact) -> None:
         leaf, unseen = event.leaf, self.leaf is None
@@ -257,7 +278,7 @@ class _Step:
                 self._opened(since_s, unseen=unseen)
         else:
             if known == "open":
-                self._record("door.closed", open_s=self._open_s(since_s))
+                self.record("door.closed", open_s=self._open_s(since_s))
             self.opened_s = self.alarm_at_s = None
             self._relock()
             for alarm in ("forced", "pre_alarm", "held_open"):
@@ -273,9 +294,10 @@ class _Step:
     def _opened(self, since_s: float, *, unseen: bool) -> None:
         causes = ("unknown",) if unseen else self._causes_at(since_s)
         if causes:
-            self._record("door.opened", causes=list(causes))
+            self.record("door.opened", causes=list(causes))
         else:
-            self._raise("forced", since_s)
+            self.alarms["forced"] = since_s
+            self.record("door.forced")
         limit_s = self.plan.held_open_after_s
         for grant in list(self.grants):
             ended = grant.stage == "over" and grant.ends_s <= since_s
@@ -339,20 +361,33 @@ class _Step:
 
     def _keep_out(self, grant: Grant, why: str) -> None:
         self.grants.remove(grant)
-        self._record("door.interlocked", reason=why, asking=grant.asking)
+        self.record("door.interlocked", reason=why, asking=grant.asking)
         self._tell(grant, opened=False)
 
-    def _mode_changed(self) -> None:
+    def _withdraw(self, event: Withdraw) -> None:
+        for grant in list(self.grants):
+            if grant.id == event.id and grant.stage != "over":
+                self._cut(grant._replace(told=True), grant)
+
+    def _mode_changed(self, event: Ordered | Timed) -> None:
         """Those who would not be let in now are not let in any longer."""
+        if isinstance(event, Ordered):
+            self.ordered = event.mode
+        else:
+            self.timed = event.mode
         self.mode = in_force(self.ordered, self.timed)[0]
         for grant in list(self.grants):
             if grant.stage == "over" or permits(self.mode, grant.asking, self.plan):
                 continue
-            if grant.stage == "waiting":
-                self.grants.remove(grant)
-                self._tell(grant, opened=False)
-            else:
-                self._exchange(grant, grant._replace(stage="over", ends_s=self.t_s))
+            self._cut(grant, grant)
+
+    def _cut(self, grant: Grant, listed: Grant) -> None:
+        """What was to go on is over now; an opening that began before may still be told."""
+        if grant.stage == "waiting":
+            self.grants.remove(listed)
+            self._tell(grant, opened=False)
+        else:
+            self._exchange(listed, grant._replace(stage="over", ends_s=self.t_s))
 
     # what follows
 
@@ -429,21 +464,16 @@ class _Step:
         self.effects.append(Ended(grant.id, opened))
         return grant._replace(told=True)
 
-    def _record(self, type_: str, **data: object) -> None:
+    def record(self, type_: str, **data: object) -> None:
         self.effects.append(Record(type_, data))
 
-    def _switch(self, alarm: str, active: bool) -> None:
+    def _switch(self, alarm: str, *, active: bool) -> None:
         if active:
-            self._raise(alarm, self.t_s)
+            self.alarms[alarm] = self.t_s
         else:
             self.alarms.pop(alarm, None)
-            self._record(f"door.{alarm}_over")
-
-    def _raise(self, alarm: str, since_s: float, **data: object) -> None:
-        self.alarms[alarm] = since_s
-        self._record(f"door.{alarm}", **data)
 
     def _over(self, alarm: str) -> None:
         since_s = self.alarms.pop(alarm, None)
         if since_s is not None:
-            self._record("door.alarm_over", alarm=alarm, lasted_s=round(self.t_s - since_s, 1))
+            self.record("door.alarm_over", alarm=alarm, lasted_s=round(self.t_s - since_s, 1))

@@ -54,13 +54,15 @@ def plan_of(settings: DoorSettings) -> Plan:
     return Plan(
         pulse_s=settings.pulse_s,
         minimum_pulse_s=settings.minimum_pulse_s,
-        extended_pulse_s=settings.extended_pulse_s,
+        extended_pulse_s=max(settings.pulse_s, settings.extended_pulse_s),
         exit_pulse_s=settings.pulse_s if exit_pulse_s is None else exit_pulse_s,
         exit_in_lockdown=button is not None and button.in_lockdown,
         exit_when_secured=button is None or button.when_secured,
         relock_on_close=settings.relock_on_close,
         held_open_after_s=settings.held_open_after_s,
-        extended_held_open_after_s=settings.extended_held_open_after_s,
+        extended_held_open_after_s=max(
+            settings.held_open_after_s, settings.extended_held_open_after_s
+        ),
         pre_alarm_s=settings.pre_alarm_s,
         contact=contact is not None,
         fire=settings.fire is not None,

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edged import __version__
+from edged.access.calendar import Calendar
 from edged.camera.mailbox import Mailbox
 from edged.camera.table import open_camera
+from edged.decision.presentation import Phase
 from edged.door.table import make_door
 from edged.errors import BundleError, GalleryError, RuntimeFault, StorageError
 from edged.events.outbox import make_outbox
@@ -29,11 +31,14 @@ from edged.mqtt.client import Link
 from edged.mqtt.homeassistant import announcements
 from edged.mqtt.sealed_pin import with_pins_opened
 from edged.mqtt.topics import topics_of
+from edged.service.access import AccessParts, House
 from edged.service.adapt import Adapter
 from edged.service.chronicle import Chronicle
 from edged.service.command_desk import CommandDesk
 from edged.service.desired import Standing
-from edged.service.door_mode import DoorMode, written
+from edged.service.display import Display
+from edged.service.door_mode import DoorMode
+from edged.service.doorway import Doorway
 from edged.service.engine import Engine
 from edged.service.errands import Errands
 from edged.service.follow import Follow
@@ -47,7 +52,7 @@ from edged.service.orders import Orders
 from edged.service.pages import Pages
 from edged.service.people_orders import PeopleOrders
 from edged.service.photo_desk import PhotoDesk
-from edged.service.policy import make_policy
+from edged.service.policy import make_policy, policy_digest
 from edged.service.record import LOOK_ON_S, header_of, open_recorder
 from edged.service.restart import settled, unblock
 from edged.service.risk import stated_risk
@@ -63,13 +68,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edged.camera.base import CameraState
+    from edged.config.load import Lines
     from edged.config.schema import Config, Mqtt
     from edged.decision.presentation import Step
     from edged.mqtt.commands import Commands
     from edged.mqtt.topics import Topics
     from edged.recording.items import Forgot, Held
     from edged.recording.recorder import Recorder
-    from edged.service.display import Display
     from edged.types import Frame, FusedMatch, Observation
     from edged.vault.secret import Secret
 
@@ -87,12 +92,19 @@ class Daemon:
     Args:
         begun: where the site's desired settings are in `config`: what of it is theirs.
         restarts: whether the site may have it begin anew; `begins_anew` says then that it is to.
+        lines: where the settings of `config` stand in its file, for rules that decide.
     """
 
     def __init__(
-        self, config: Config, begun: Standing | None = None, *, restarts: bool = False
+        self,
+        config: Config,
+        begun: Standing | None = None,
+        *,
+        restarts: bool = False,
+        lines: Lines | None = None,
     ) -> None:
         self._config = config
+        self._lines = lines
         self._begun = begun or Standing(config, config)
         self._restarts = restarts
         self._stop = threading.Event()
@@ -108,6 +120,8 @@ class Daemon:
         self._recorder: Recorder | None = None
         self._follow: Follow | None = None
         self._desk: CommandDesk | None = None
+        self._displaying = threading.Lock()
+        self._faced = self._shown = Display(Phase.IDLE)  # by the vision thread, and in the end
 
     def stop(self) -> None:
         """End `run`, from any thread."""
@@ -208,7 +222,7 @@ class Daemon:
         self._journal = Journal(self._outbox, self._state)
         self._timekeeping = Timekeeping(self._time, self._journal, self._state)
         self._timekeeping.tick()
-        self._open_mode()
+        self._open_mode(stack)
         history = History(history_path(config), key, config.history.keep_days)
         self._chronicle = Chronicle(history, self._journal, self._state)
         stack.callback(self._chronicle.close)
@@ -247,6 +261,7 @@ class Daemon:
         )
         stack.callback(self._adapter.close)
         self._adapter.open()
+        self._open_access(stack, key)
         self._terminal = Terminal(
             config,
             self._policy,
@@ -256,7 +271,8 @@ class Daemon:
             gallery=self._gallery,
             index=self._index,
             door=self._mode.entrance("recognised"),
-            judged=self._mode.judged,
+            desk=self._access.desk,
+            doorway=self._doorway,
             journal=self._journal,
             metrics=self._metrics,
             on_display=self._display,
@@ -295,7 +311,7 @@ class Daemon:
         stack.callback(self._say_stopping)
         self._open_threads(stack)
 
-    def _open_mode(self) -> None:
+    def _open_mode(self, stack: ExitStack) -> None:
         self._mode = DoorMode(
             self._outbox,
             self._door,
@@ -304,8 +320,43 @@ class Daemon:
             self._time,
             may_forget=self._config.events.on_write_failure == "grant",
             tell=self._tell_relay,
+            settings=self._config.door,
+            schedules=Calendar.of(self._config) if self._config.door.timetable else None,
+            sure=lambda: self._time.document()["source"] != "unknown",
         )
+        stack.callback(self._mode.close)
         self._mode.open()
+
+    def _open_access(self, stack: ExitStack, key: Secret) -> None:
+        config, identity, move = self._config, self._engine.identity, self._move
+        self._doorway = Doorway(
+            config,
+            digest=policy_digest(self._policy, config.decision.profile, identity),
+            model=lambda: move.spoke if move.configured else identity,
+            gallery=self._gallery,
+            journal=self._journal,
+            metrics=self._metrics,
+        )
+        self._access = AccessParts(
+            House(
+                config=config,
+                lines=self._lines,
+                key=key,
+                identity=self._identity,
+                outbox=self._outbox,
+                time=self._time,
+                gallery=self._gallery,
+                index=self._index,
+                policy=self._policy,
+                mode=self._mode,
+                journal=self._journal,
+                state=self._state,
+                doorway=self._doorway,
+            )
+        )
+        stack.callback(self._access.close)
+        self._access.open()
+        self._access.desk.on_change = self._redisplay
 
     def _open_recorder(self, stack: ExitStack, key: Secret) -> None:
         manifest, identity = self._engine.manifest, self._engine.identity
@@ -363,7 +414,7 @@ class Daemon:
             self._config.gallery, self._gallery, self._lifecycle, clock=self._time.now
         )
         handlers = orders.handlers() | people.handlers() | self._wiping.handlers()
-        handlers |= self._errands.handlers()
+        handlers |= self._errands.handlers() | self._access.handlers()
         handlers = with_pins_opened(handlers, self._identity, topics.audience)
         desk = self._desk = CommandDesk(settings, topics, self._outbox, self._state, self._time)
         stack.callback(desk.close)
@@ -373,6 +424,7 @@ class Daemon:
 
         commands = desk.open(handlers, deafen)
         self._errands.trust(desk.keyring)
+        self._access.trust(desk.keyring)
 
         def send(kind: str, message: bytes) -> bool:
             return link.publish_sync(kind, message)
@@ -412,11 +464,7 @@ class Daemon:
             "link": lambda: asdict(link.status()),
             "commands": lambda: commands.counts,
             "degraded": lambda: self._state.degraded,
-            "door": lambda: {
-                "mode": mode.order.mode,
-                "until": written(mode.order.until_s),
-                "relay": self._door.relay,
-            },
+            "door": mode.document,
             "gallery": lambda: {
                 "people": self._index.people,
                 "revision": self._gallery.revision,
@@ -505,6 +553,7 @@ class Daemon:
         whole = self._camera.consumer_is_clock
         for frame in self._camera.frames(self._stop):
             self._errands.look(frame)
+            self._access.look(frame)
             self._mailbox.put(frame, wait=whole)
         self._mailbox.close()
 
@@ -580,6 +629,7 @@ class Daemon:
                 log.info("the recording ended: %s", self._camera.state.reason)
                 return
             self._mode.tick()
+            self._access.tick()
             if ready:
                 self._refresh()
                 self._lamps.show()
@@ -606,9 +656,7 @@ class Daemon:
             self._state.restore("storage")
 
     def _tell_relay(self) -> None:
-        relay = "on" if self._door.relay else "rest"
-        mode = self._mode.order.mode
-        self._state.set(door={"mode": mode, "relay": relay, "contact": None})
+        self._state.set(door=self._mode.document())
 
     def _refresh_facts(self) -> None:
         self._tell_relay()
@@ -635,14 +683,27 @@ class Daemon:
     def _camera_changed(self, state: CameraState) -> None:
         """From the camera's thread: told once when lost and once when back."""
         if state.status == "lost":
-            self._state.degrade("camera", state.reason)
+            others = self._access.desk.blind_but_open
+            hint = "" if others is None else f"; {others} can still be shown"
+            self._state.degrade("camera", state.reason + hint)
             self._journal.record("camera.lost", reason=state.reason)
         elif self._state.restore("camera"):
             self._journal.record("camera.back")
 
     def _display(self, display: Display) -> None:
-        self._lamps.show(display)
-        self._errands.show(display)
+        """From the vision thread."""
+        self._faced = display
         self._tell_relay()
-        log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
-        self._pages.show(display)
+        self._redisplay()
+
+    def _redisplay(self) -> None:
+        """From any thread: what the face comes to, and what else is asked for or decided."""
+        with self._displaying:
+            display = self._access.desk.dress(self._faced)
+            if display == self._shown:
+                return
+            self._shown = display
+            self._lamps.show(display)
+            self._errands.show(display)
+            log.debug("display phase=%s instruction=%s", display.phase, display.instruction)
+            self._pages.show(display)

@@ -48,7 +48,7 @@ SETTABLE: dict[str, frozenset[str]] = {
             "adaptation",
         }
     ),
-    "door": frozenset({"pulse_s"}),
+    "door": frozenset({"pulse_s", "timetable"}),
     "holidays": frozenset({"dates"}),
 }
 """Sections and their settings; beside them `OF_ANY_NAME` and ``log_level``. The rest is the

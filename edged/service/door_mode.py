@@ -8,41 +8,51 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edged.config.door import SimulatedDoor
 from edged.decision.outcome import Kind
+from edged.door.acts import Ask, Ordered, Ring, Timed
+from edged.door.machine import permits
 from edged.door.mode import (
     NORMAL,
+    RULES,
     Moment,
     Order,
-    opens,
+    in_force,
     ordered,
     read_order,
     resumed,
     write_order,
 )
-from edged.errors import DoorError, StorageError
+from edged.door.plan import plan_of
+from edged.door.timetable import Wish
+from edged.errors import StorageError
 from edged.events.clock import boot_id, boottime_s
 from edged.mqtt.catalogue import Reply
+from edged.service.door_control import DoorControl
+from edged.service.door_inputs import DoorInputs
+from edged.service.door_outputs import DoorOutputs
+from edged.service.door_timetable import Timetable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Literal
 
+    from edged.config.door import DoorSettings
     from edged.decision.outcome import Outcome
     from edged.door.door import Door
-    from edged.door.mode import Asking
+    from edged.door.mode import Asking, Mode
+    from edged.door.timetable import Schedules
     from edged.events.trusted import Notes
     from edged.mqtt.catalogue import Context, Handler, SetMode
+    from edged.service.door_control import Interlock
     from edged.service.journal import Journal
     from edged.service.state import State
 
 log = logging.getLogger(__name__)
 
 NOTE = "door.mode"
-_LEASE_S = 10.0
-"""An open door is held in pulses of this length, renewed with every tick: whatever stops the
-ticks ends the opening, too."""
-
 _UNREADABLE = Order("secured", cause="the mode before the restart cannot be read")
+_NO_TIME = "the time is not known: the timetable opens nothing; set the clock"
 
 
 class Time(Protocol):
@@ -55,15 +65,19 @@ class Time(Protocol):
 
 
 class DoorMode:
-    """The mode in force. Any thread may ask; orders come from the commands', ticks from the
-    supervisor's.
+    """The door's one entrance, and the mode in force. Any thread may ask; orders come from the
+    commands', ticks from the supervisor's.
 
     Args:
-        notes: keep the order over a restart.
-        door: is pulsed through `entrance` only, so that nothing opens what the mode keeps shut.
+        notes: keep over a restart what was ordered, how the door stood, and who was first.
+        door: is driven by the state machine only, so that nothing opens what is to be shut.
         may_forget: the door opens also where that cannot be recorded.
-        tell: publishes how door and mode stand.
+        tell: publishes `document`.
         boot, up: which start of the machine this is, and for how long it runs.
+        settings: inputs, outputs, timetable; None: there are none.
+        schedules: of the timetable.
+        sure: whether the time is known well enough to open a door by a timetable; None: when the
+            clock is trusted.
     """
 
     def __init__(
@@ -78,7 +92,13 @@ class DoorMode:
         tell: Callable[[], None] = lambda: None,
         boot: Callable[[], str] = boot_id,
         up: Callable[[], float] = boottime_s,
+        settings: DoorSettings | None = None,
+        schedules: Schedules | None = None,
+        sure: Callable[[], bool] | None = None,
     ) -> None:
+        settings = settings or SimulatedDoor(driver="simulated")
+        self._settings = settings
+        self._plan = plan_of(settings)
         self._notes = notes
         self._door = door
         self._journal = journal
@@ -88,21 +108,135 @@ class DoorMode:
         self._tell = tell
         self._boot = boot
         self._up = up
-        self._lock = threading.Lock()  # between looking at the mode and driving the relay
+        outputs = DoorOutputs(settings, state) if settings.outputs else None
+        self._control = DoorControl(door, self._plan, outputs, notes, journal.record, tell, up)
+        self._inputs = DoorInputs(settings, self._control, state)
+        self._timetable = Timetable(
+            settings.timetable, schedules, notes, clock.now, sure or (lambda: clock.trusted)
+        )
         self._changing = threading.Lock()  # one change at a time
         self._order = NORMAL
+        self._wish = Wish("normal")
 
     @property
     def order(self) -> Order:
-        """What is in force, and who put it there."""
+        """What was commanded, and by whom."""
         return self._order
 
+    @property
+    def mode(self) -> Mode:
+        """What is in force: by the command or by the timetable."""
+        return self._control.known.mode
+
     def open(self) -> None:
-        """Take up again what was in force before a restart, see `resumed`.
+        """Take up again what was in force before a restart, see `resumed`, and read the inputs.
 
         What cannot be read is taken for ``secured``: nobody is let in by their face until
         somebody says what holds.
+
+        Raises:
+            DoorError: there are no threads to be had.
         """
+        self._control.open()
+        self._timetable.open()
+        self._resume()
+        self._control.happen(lambda t_s: Ordered(t_s, self._order.mode))
+        self.tick()
+        self._inputs.open()
+
+    def close(self) -> None:
+        """Read no inputs any more and let nobody in; safe twice and without `open`. The relay
+        rests when the door itself is closed."""
+        self._inputs.close()
+        self._control.close()
+
+    def entrance(self, asking: Asking) -> Entrance:
+        """The door, for those who ask in this way."""
+        return Entrance(self, asking)
+
+    def handlers(self) -> dict[str, Handler]:
+        """By the command's name."""
+        return {"door.mode": self._ordered}
+
+    def tick(self) -> None:
+        """End what is over, follow the timetable, hold open what is to be open."""
+        with self._changing:
+            before, mode = self._order, self.mode
+            if before.is_over(self._now()):
+                self._put(NORMAL)
+                self._keep(NORMAL)
+                self._record(mode, "time")
+                self._tell()
+            self._follow_timetable()
+        self._control.tick()
+
+    def interlocked_with(self, interlock: Interlock) -> None:
+        """Ask this other door before every grant; until then ``door.interlock`` lets nobody in."""
+        self._control.interlocked_with(interlock)
+
+    def refusal_of(self, asking: Asking) -> str | None:
+        """Why the door would not open now for those who ask in this way; None: it would."""
+        mode = self.mode
+        if not permits(mode, asking, self._plan):
+            return mode
+        return "interlock" if self._control.blocked() else None
+
+    def refusal(self) -> Reply | None:
+        """Why ``door.unlock`` is not obeyed now; None: it is."""
+        reason = self.refusal_of("ordered")
+        if reason is None:
+            return None
+        if reason == "interlock":
+            return Reply("refused", reason, "the other door of the interlock is not shut")
+        return Reply("refused", reason, "the door is locked down; send door.mode first")
+
+    def judged(self, outcome: Outcome) -> Outcome:
+        """What becomes of a recognition: who it is, stays; whether the door opens, is said here."""
+        if outcome.kind is not Kind.GRANTED:
+            return outcome
+        reason = self.refusal_of("recognised")
+        return outcome if reason is None else replace(outcome, kind=Kind.DENIED, reason=reason)
+
+    def somebody_in(self, groups: Iterable[str], at: float) -> None:
+        """Somebody of these groups was let in (Unix seconds): spans of the timetable with
+        ``first_in`` wait for them. Any thread; once they are in, or allowed in."""
+        with self._changing:
+            if self._timetable.somebody_in(groups, at):
+                self._follow_timetable()
+
+    def ring(self, alarm: Literal["duress", "bell"], for_s: float = 5.0) -> None:
+        """Drive the outputs for such an alarm; from any thread, at once."""
+        self._control.happen(lambda t_s: Ring(t_s, alarm, for_s))
+
+    def pulse(
+        self,
+        asking: Asking,
+        duration_s: float | None = None,
+        *,
+        extended: bool = False,
+        on_end: Callable[[bool], None] | None = None,
+    ) -> None:
+        """See `Entrance.pulse`."""
+        self._control.let_in(lambda t_s: Ask(t_s, asking, duration_s, extended), asking, on_end)
+
+    def document(self) -> dict[str, Any]:
+        """For ``state.door``: what the inputs say and the relay does, never what was wished."""
+        known, order, wish = self._control.known, self._order, self._wish
+        mode, by = in_force(known.ordered, known.timed)
+        until_s = order.until_s if by == "command" else wish.until_s if by else None
+        return {
+            "mode": mode,
+            "by": by,
+            "until": written(until_s),
+            "relay": "on" if self._door.relay else "rest",
+            "causes": list(known.causes),
+            "contact": known.leaf,
+            "fire": known.fire if self._plan.fire else None,
+            "tamper": known.tamper if self._plan.tamper else None,
+            "alarms": sorted(a for a, _ in known.alarms if a in _TOLD),
+        }
+
+    def _resume(self) -> None:
         try:
             text = self._notes.note(NOTE)
             kept = NORMAL if text is None else read_order(text)
@@ -116,77 +250,26 @@ class DoorMode:
             self._order = _UNREADABLE
             return
         order = resumed(kept, self._now())
+        if order.rule.held and self._plan.interlock:
+            order = NORMAL  # two doors that were none before
         if order != NORMAL:
             log.warning("the door's mode is %s, as before the restart", order.mode)
         self._order = order
         # told of an open door, too: who was killed on the way may not have come to tell
         changed = order.mode != kept.mode or order.rule.held
-        if changed and not self._record(kept, "start") and order.rule.held and not self._may_forget:
-            log.error("the door does not open again: that cannot be recorded")
-            self._order = order = NORMAL
+        if changed:
+            recorded = self._record(kept.mode, "start", mode=order.mode)
+            if not recorded and order.rule.held and not self._may_forget:
+                log.error("the door does not open again: that cannot be recorded")
+                self._order = order = NORMAL
         if order != kept:  # of another start of the machine: from now on it is counted by this one
             self._keep(order)
-        self._hold()
-
-    def entrance(self, asking: Asking) -> Entrance:
-        """The door, for those who ask in this way."""
-        return Entrance(self, asking)
-
-    def handlers(self) -> dict[str, Handler]:
-        """By the command's name."""
-        return {"door.mode": self._ordered}
-
-    def tick(self) -> None:
-        """End what is over, hold open what is to be open."""
-        with self._changing:
-            before = self._order
-            if before.is_over(self._now()):
-                self._put(NORMAL)
-                self._keep(NORMAL)
-                self._record(before, "time")
-                self._tell()
-        self._hold()
-
-    def refusal_of(self, asking: Asking) -> str | None:
-        """Why the door would not open now for those who ask in this way; None: it would."""
-        mode = self._order.mode
-        return None if opens(mode, asking) else mode
-
-    def somebody_in(self, groups: Iterable[str], at: float) -> None:
-        """Somebody of these groups was let in (Unix seconds): for ``first_in``."""
-
-    def ring(self, alarm: Literal["duress", "bell"], for_s: float = 5.0) -> None:
-        """Drive the outputs for such an alarm; from any thread, at once."""
-
-    def judged(self, outcome: Outcome) -> Outcome:
-        """What becomes of a recognition: who it is, stays; whether the door opens, is said here."""
-        mode = self._order.mode
-        if outcome.kind is not Kind.GRANTED or opens(mode, "recognised"):
-            return outcome
-        return replace(outcome, kind=Kind.DENIED, reason=mode)
-
-    def refusal(self) -> Reply | None:
-        """Why ``door.unlock`` is not obeyed now; None: it is."""
-        mode = self._order.mode
-        if opens(mode, "ordered"):
-            return None
-        return Reply("refused", mode, "the door is locked down; send door.mode first")
-
-    def pulse(self, asking: Asking, duration_s: float | None) -> None:
-        """Open the door, unless the mode speaks against it at this very moment.
-
-        Raises:
-            DoorError: it does, or the relay does not obey.
-        """
-        with self._lock:
-            mode = self._order.mode
-            if not opens(mode, asking):
-                raise DoorError(f"the door is {mode.replace('_', ' ')} since a moment ago")
-            self._door.pulse(duration_s)
 
     def _ordered(self, args: SetMode, context: Context) -> Reply:
+        if args.mode == "open" and self._plan.interlock:
+            return Reply("refused", "interlock", "a door with an interlock is not held open")
         with self._changing:
-            before = self._order
+            before, mode = self._order, self.mode
             order = ordered(
                 args.mode,
                 args.for_s,
@@ -199,46 +282,63 @@ class DoorMode:
                 # what opens more is on the record, and in the note, before it is in force
                 if not self._keep(order):
                     return _NOT_RECORDED
-                if not self._record(before, "command", order):
+                if not self._record(mode, "command", order):
                     self._keep(before)
                     return _NOT_RECORDED
-                self._put(order)
+                fault = self._put(order)
                 recorded = True
             else:
-                self._put(order)
+                fault = self._put(order)
                 kept = self._keep(order)
-                recorded = self._record(before, "command") and kept
+                recorded = self._record(mode, "command") and kept
         self._state.restore("door_mode")
-        fault = self._hold()
         self._tell()
-        return self._answer(order, before, fault, recorded=recorded or self._may_forget)
+        return self._answer(mode, fault, recorded=recorded or self._may_forget)
 
-    def _answer(self, order: Order, before: Order, fault: str | None, *, recorded: bool) -> Reply:
-        data = {"mode": order.mode, "before": before.mode, "until": written(order.until_s)}
+    def _answer(self, before: Mode, fault: str | None, *, recorded: bool) -> Reply:
+        mode, by = in_force(self._order.mode, self._wish.mode)
+        until_s = self._wish.until_s if by == "timetable" else self._order.until_s
+        data = {"mode": mode, "before": before, "until": written(until_s)}
         if fault is not None:
             text = f"the mode is in force, but the relay does not obey: {fault}"
             return Reply("failed", "door", text, data)
         if not recorded:
             text = "the mode is in force, but a restart may forget it: it cannot be recorded"
             return Reply("failed", "not_recorded", text, data)
+        if mode != self._order.mode:
+            return Reply(text=f"the timetable says {mode}, and that comes first", data=data)
         return Reply(data=data)
 
-    def _put(self, order: Order) -> None:
-        """Put an order in force; the relay goes to rest where the door is not open any more."""
-        with self._lock:
-            before, self._order = self._order, order
-            if not opens(order.mode, "ordered") or (before.rule.held and not order.rule.held):
-                self._door.rest()
+    def _follow_timetable(self) -> None:
+        """One change at a time; what opens more is on the record before it is in force."""
+        wish, before = self._timetable.wish(), self.mode
+        if self._timetable.unsure:
+            if self._state.degrade("door_timetable", _NO_TIME):
+                log.error("%s", _NO_TIME)
+        elif self._state.restore("door_timetable"):
+            log.warning("the timetable opens the door again")
+        if wish.mode == self._wish.mode:
+            if wish != self._wish:
+                self._wish = wish
+                self._tell()
+            return
+        mode = in_force(self._order.mode, wish.mode)[0]
+        looser = RULES[mode].caution < RULES[before].caution
+        recorded = mode == before
+        if looser and not self._may_forget:
+            if not self._record(before, "timetable", mode=mode, until_s=wish.until_s):
+                return  # tried again with the next tick
+            recorded = True
+        self._wish = wish
+        self._control.happen(lambda t_s: Timed(t_s, wish.mode))
+        if not recorded:
+            self._record(before, "timetable", until_s=wish.until_s)
+        self._tell()
 
-    def _hold(self) -> str | None:
-        """Keep an open door open; what the relay has against it."""
-        try:
-            with self._lock:
-                if self._order.rule.held:
-                    self._door.pulse(_LEASE_S)
-        except DoorError as fault:  # the state has it from the door itself
-            return str(fault)
-        return None
+    def _put(self, order: Order) -> str | None:
+        """Put an order in force; what the relay has against it."""
+        self._order = order
+        return self._control.happen(lambda t_s: Ordered(t_s, order.mode))
 
     def _keep(self, order: Order) -> bool:
         try:
@@ -248,17 +348,27 @@ class DoorMode:
             return False
         return True
 
-    def _record(self, before: Order, by: _By, order: Order | None = None) -> bool:
+    def _record(
+        self,
+        before: Mode,
+        by: _By,
+        order: Order | None = None,
+        *,
+        mode: Mode | None = None,
+        until_s: float | None = None,
+    ) -> bool:
+        """Tell of a change: of what was in force, to what is, or is about to be."""
         order = order or self._order
-        log.info("the door's mode is %s, it was %s (%s)", order.mode, before.mode, by)
+        mode = mode or in_force(order.mode, self._wish.mode)[0]
+        log.info("the door's mode is %s, it was %s (%s)", mode, before, by)
         told: dict[str, Any] = {
-            "mode": order.mode,
-            "before": before.mode,
+            "mode": mode,
+            "before": before,
             "by": by,
             "command": order.command if by == "command" else None,
             "key": order.key if by == "command" else None,
             "cause": order.cause if by == "command" else None,
-            "until": written(order.until_s),
+            "until": written(until_s if by == "timetable" else order.until_s),
         }
         return self._journal.record("door.mode_changed", **told) is not None
 
@@ -292,16 +402,14 @@ class Entrance:
         Raises:
             DoorError: the mode speaks against it by now, or the relay does not obey.
         """
-        del extended
-        self._mode.pulse(self._asking, duration_s)
-        if on_end is not None:
-            on_end(True)
+        self._mode.pulse(self._asking, duration_s, extended=extended, on_end=on_end)
 
 
+_TOLD = frozenset({"forced", "pre_alarm", "held_open", "tamper", "fire"})
 _NOT_RECORDED = Reply("failed", "not_recorded", "the change cannot be recorded; see state")
 
 if TYPE_CHECKING:
-    _By = Literal["command", "time", "start"]
+    _By = Literal["command", "time", "start", "timetable"]
 
 
 def written(unix_s: float | None) -> str | None:

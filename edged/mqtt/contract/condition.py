@@ -9,6 +9,7 @@ from pydantic import Field
 from edged.mqtt.contract.areas import Area  # noqa: TC001  # pydantic reads it
 from edged.mqtt.contract.bundles import MoveFigures  # noqa: TC001  # pydantic reads it
 from edged.mqtt.contract.control import DESIRED_REFUSALS
+from edged.mqtt.contract.doors import CAUSES, Alarm
 from edged.mqtt.contract.fields import (
     ABSENT,
     Clock,
@@ -87,10 +88,22 @@ class Door(Told):
 
     mode: Annotated[str, codes(*MODES)]
     """What is in force."""
+    by: Annotated[str, codes("command", "timetable")] | None
+    """Who says so; null: nobody, it is `normal`."""
+    until: Time | None
+    """When that ends; null: nobody knows, or never by itself."""
     relay: Literal["rest", "on"]
     """`on` while the door is held unlocked."""
-    contact: None
-    """No door contact is read yet."""
+    causes: tuple[Annotated[str, codes(*CAUSES)], ...]
+    """Why it is; see `door.opened`."""
+    contact: Literal["open", "closed"] | None
+    """How the door stands; null: there is no contact, or it cannot be read."""
+    fire: bool | None
+    """Whether the fire alarm has the door unlocked; null: there is no such input."""
+    tamper: bool | None
+    """Whether the case is open; null likewise."""
+    alarms: tuple[Alarm, ...]
+    """What is the matter."""
 
 
 class Taking(Told):
@@ -248,7 +261,10 @@ PARTS = (
     "clock",
     "commands",
     "door",
+    "door_inputs",
     "door_mode",
+    "door_outputs",
+    "door_timetable",
     "erasure",
     "events",
     "gallery",
@@ -259,6 +275,7 @@ PARTS = (
     "link",
     "model",
     "model.next",
+    "panel",
     "peers",
     "pipeline",
     "readers",

@@ -52,6 +52,7 @@ REFUSALS = (
 
 LOOKED_INTO = (
     "locked_down",
+    "interlock",
     "enrolment_running",
     "no_enrolment",
     "duplicate",

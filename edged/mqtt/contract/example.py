@@ -74,7 +74,17 @@ def state() -> dict[str, Any]:
         "software": "0.1.0",
         "model": MODEL,
         "identity": {"sealing": _SEALING, "signing": public_key()},
-        "door": {"mode": "normal", "relay": "rest", "contact": None},
+        "door": {
+            "mode": "normal",
+            "by": None,
+            "until": None,
+            "relay": "rest",
+            "causes": [],
+            "contact": "closed",
+            "fire": False,
+            "tamper": None,
+            "alarms": [],
+        },
         "gallery": {"revision": 2431, "people": 812},
         "decision": {
             "profile": "access",

@@ -126,11 +126,11 @@ class ModeChanged(Told):
     """Another mode of the door is in force."""
 
     mode: Annotated[str, codes(*MODES)]
-    """Which."""
+    """Which; after a command that the timetable speaks against, the timetable's."""
     before: Annotated[str, codes(*MODES)]
     """Which was."""
-    by: Annotated[str, codes("command", "time", "start")]
-    """A command, the end of its time, or a start of the terminal."""
+    by: Annotated[str, codes("command", "time", "start", "timetable")]
+    """A command, the end of its time, a start of the terminal, or the timetable."""
     command: str | None
     """The `jti` of the command."""
     key: KeyId | None

@@ -98,7 +98,7 @@ DesiredDecision = _some(
     "DesiredDecision", schema.Decision, schema.Decision.model_fields, _CONFIGURED
 )
 DesiredGallery = _some("DesiredGallery", schema.Gallery, GALLERY, _CONFIGURED)
-DesiredDoor = _some("DesiredDoor", schema.GpioDoor, ["pulse_s"], _CONFIGURED)
+DesiredDoor = _some("DesiredDoor", schema.GpioDoor, ["pulse_s", "timetable"], _CONFIGURED)
 
 
 class DesiredHolidays(Obeyed):
