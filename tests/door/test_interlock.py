@@ -227,11 +227,11 @@ def test_a_word_that_was_kept_and_comes_again_never_counts() -> None:
         assert (a.blocked(11), a.heard(11)) == before
     kept.append(b.say(11))
     b = side("b", "a", "boot-b2", now_s=12)
-    exchange(a, b, 12)
-    assert a.blocked(12) is None
+    exchange(a, b, 12.5)
+    assert a.blocked(12.5) is None
     for word in kept:  # a start that is over does not come to life again
-        a.hear(word, 12)
-        assert a.blocked(12) is None
+        a.hear(word, 12.5)
+        assert a.blocked(12.5) is None
 
 
 def test_a_late_word_never_counts() -> None:
