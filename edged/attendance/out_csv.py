@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edged.attendance.day import Day
     from edged.attendance.report import Heading, Total
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # also as wide ones
 COLUMNS = (
     "date", "person_id", "name", "first_in", "last_out", "worked_s", "break_s", "breaks",
     "overtime_s", "field_s", "punches", "presentations", "present", "anomalies", "corrected_by",
@@ -59,8 +59,12 @@ class CsvReport:
 
 
 def harmless(value: object) -> object:
-    """Text that a spreadsheet would take for a formula, marked as text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    """Text in one line of its own, and marked as text where a spreadsheet would take it for a
+    formula."""
+    if not isinstance(value, str):
+        return value
+    plain = "".join(one if one.isprintable() else "\ufffd" for one in value)
+    return f"'{plain}" if value.lstrip().startswith(_FORMULA) else plain
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edged.cli import (
+    ctl_attendance,
     ctl_bridge,
     ctl_keys,
     ctl_model,
@@ -32,6 +33,7 @@ def add(command: argparse.ArgumentParser) -> None:
         ctl_orders,
         ctl_people,
         ctl_visitor,
+        ctl_attendance,
         ctl_model,
         ctl_keys,
         ctl_provision,

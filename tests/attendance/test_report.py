@@ -89,7 +89,9 @@ def test_csv_says_a_day_of_a_person_in_each_line() -> None:
     assert (second["person_id"], second["presentations"]) == ("b", "5")
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+@pytest.mark.parametrize(
+    "start", ["=", "+", "-", "@", " =", "\t=", "\r=", "\n=", "\uff1d", "\uff20"]
+)
 def test_no_spreadsheet_takes_a_cell_for_a_formula(start: str) -> None:
     who, by = f"{start}1+1", f"{start}cmd|' /C calc'!A0"
     corrections = Corrections(
@@ -100,7 +102,14 @@ def test_no_spreadsheet_takes_a_cell_for_a_formula(start: str) -> None:
     for row in rows(text):
         for name in ("person_id", "name", "corrected_by"):
             assert row[name].startswith("'") or not row[name]
-    assert rows(text)[0]["person_id"] == f"'{who}"
+    assert len(rows(text)) == 1
+    assert rows(text)[0]["person_id"].endswith("1+1")
+
+
+def test_nobody_writes_a_line_of_their_own_into_a_csv() -> None:
+    who = 'x\r\n2026-03-02,"boss\x00\u2028'
+    (row,) = rows(rendered(CsvReport, shift(who)))
+    assert row["person_id"] == 'x\ufffd\ufffd2026-03-02,"boss\ufffd\ufffd'
 
 
 def test_json_tells_every_punch_with_its_id_and_every_correction() -> None:
