@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from edged.cli.output import add_config, add_json
-from edged.config.load import load
+from edged.config.load import lines_of, load
 from edged.errors import EdgedError
 from edged.service.begin import begin
 from edged.service.daemon import Daemon
@@ -31,10 +31,10 @@ def add(command: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, output: Output) -> int:
     """Run the daemon; logs go to stderr (one JSON object a line with --json)."""
-    begun = begin(load(args.config))
+    begun, lines = begin(load(args.config)), lines_of(args.config)
     while True:
         log_to_stderr(begun.config, as_json=output.as_json)
-        daemon = Daemon(begun.config, begun, restarts=True)
+        daemon = Daemon(begun.config, begun, restarts=True, lines=lines)
         try:
             code = daemon.run()
         except EdgedError as fault:
