@@ -17,12 +17,15 @@ from edged.gallery.credentials import Credentials
 from edged.service.access_desk import AccessDesk
 from edged.service.areas import Areas
 from edged.service.attendance import Punches
+from edged.service.interlock import Interlock, make_interlock
 from edged.service.panel import PanelLine
 from edged.service.qr_eye import QrEye
 from edged.service.readers import Readers
 from edged.service.visitors import Visitors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from edged.config.load import Lines
     from edged.config.schema import Config
     from edged.decision.policy import Policy
@@ -86,6 +89,7 @@ class AccessParts:
         self.visitors: Visitors | None = None
         self.punches: Punches | None = None
         self.readers: Readers | None = None
+        self.interlock: Interlock | None = None
         self.panel: PanelLine | None = None
         self.eye: QrEye | None = None
         self.desk: AccessDesk
@@ -99,6 +103,7 @@ class AccessParts:
         house, config = self._house, self._house.config
         try:
             self.rulebook = Rulebook.of(config, house.lines)
+            self._open_interlock()
             self.visitors = self._add(
                 Visitors(config, house.outbox, self.credentials, house.time, house.journal)
             )
@@ -123,6 +128,23 @@ class AccessParts:
         except BaseException:
             self.close()
             raise
+
+    def _open_interlock(self) -> None:
+        house = self._house
+        interlock = make_interlock(house.config, house.identity, house.state)
+        if interlock is not None:
+            self.interlock = self._add(interlock)
+            house.mode.interlocked_with(interlock)
+
+    @property
+    def subscriptions(self) -> Mapping[str, Callable[[bytes], None]]:
+        """Topics that the link is to hear for these parts."""
+        return {} if self.interlock is None else self.interlock.subscriptions
+
+    def connect(self, send: Callable[[str, bytes], bool]) -> None:
+        """How these parts say something on a topic."""
+        if self.interlock is not None:
+            self.interlock.connect(send)
 
     def _open_attendance(self) -> None:
         house = self._house

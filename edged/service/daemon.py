@@ -442,7 +442,9 @@ class Daemon:
             on_desired=self._errands.desired.take,
             on_trouble=self._broker_refuses,
             announcements=announcements(topics, settings),
+            subscriptions=self._access.subscriptions,
         )
+        self._access.connect(link.publish)
         self._errands.parts.update(self._diagnostics(link, commands))
         stack.callback(link.close)
         link.set_state(self._state.document())

@@ -41,7 +41,7 @@ class Interlock(Protocol):
 
     def blocked(self) -> str | None: ...
     def claim(self, on_answer: Callable[[bool, str], None]) -> None: ...
-    def door_is(self, shut_and_locked: bool) -> None: ...
+    def door_is(self, shut_and_locked: bool, *, fire: bool = False) -> None: ...
 
 
 class DoorControl:
@@ -86,7 +86,7 @@ class DoorControl:
         self._interlock: Interlock | None = None
         self._telling = threading.Lock()
         self._untold = False
-        self._told: bool | None = None
+        self._told: tuple[bool, bool] | None = None  # shut and locked, fire
 
     def open(self) -> None:
         """Take up what was known before a restart, and begin.
@@ -241,10 +241,11 @@ class DoorControl:
         while self._untold and self._telling.acquire(blocking=False):
             try:
                 self._untold = False
-                shut, interlock = self._known.shut_and_locked, self._interlock
-                if interlock is not None and shut != self._told:
-                    self._told = shut
-                    interlock.door_is(shut)
+                known, interlock = self._known, self._interlock
+                told = (known.shut_and_locked, known.fire)
+                if interlock is not None and told != self._told:
+                    self._told = told
+                    interlock.door_is(told[0], fire=told[1])
             finally:
                 self._telling.release()
 

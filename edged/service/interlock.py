@@ -140,9 +140,14 @@ class Interlock:
                 False and why not. After True `door_is(False)` is said and the door unlocked
                 before `on_answer` returns: a claim that is not used is over a moment later.
         """
+        claim = _Claim(on_answer, time.monotonic() + self._settings.timeout_s)
         with self._changed:
-            self._new.append(_Claim(on_answer, time.monotonic() + self._settings.timeout_s))
-            self._changed.notify()
+            works = self._thread is not None
+            if works:
+                self._new.append(claim)
+                self._changed.notify()
+        if not works:
+            self._answer(claim, "not_ready")
 
     def door_is(self, shut_and_locked: bool, *, fire: bool = False) -> None:
         """How this door is, at each change, and before it is unlocked; any thread."""
@@ -159,12 +164,12 @@ class Interlock:
 
     def close(self) -> None:
         """Say nothing more; who waits for an answer gets a no."""
-        thread, self._thread = self._thread, None
-        if thread is None:
-            return
         with self._changed:
+            thread, self._thread = self._thread, None
             self._stop = True
             self._changed.notify()
+        if thread is None:
+            return
         if thread is not threading.current_thread():
             thread.join()
 
@@ -186,7 +191,7 @@ class Interlock:
             left = [*self._new, *self._waiting]
             self._new, self._waiting = [], []
         for claim in left:
-            self._answer(claim, "starting")
+            self._answer(claim, "not_ready")
 
     def _round(self) -> None:
         """Wait for something, take it in, say what follows, answer."""

@@ -278,7 +278,8 @@ def test_it_is_closed_twice_before_it_is_opened_and_with_somebody_waiting(wire: 
     a.claim(lambda granted, why: answers.append((granted, why)))
     a.close()
     a.close()
-    assert answers == [(False, "starting")]
+    assert answers == [(False, "not_ready")]
+    assert asked(a) == (False, "not_ready")
 
 
 def test_a_key_of_the_other_terminal_that_is_none_is_said_at_the_start() -> None:
