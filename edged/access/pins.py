@@ -133,7 +133,10 @@ class Guard:
         """
         try:
             document = json.loads(text)
-            past_s = 0.0 if wall_s is None else max(0.0, wall_s - float(document["wall"]))
+            written_s = float(document["wall"])
+            if not isfinite(written_s):
+                raise ValueError("not a time")
+            past_s = 0.0 if wall_s is None else max(0.0, wall_s - written_s)
             counts = {
                 str(one): self._read(told, now_s, past_s)
                 for one, told in document["counts"].items()
@@ -147,6 +150,6 @@ class Guard:
         wrong, rests, left_s = told
         if not (type(wrong) is type(rests) is int and wrong >= 0 and rests >= 0):
             raise ValueError("not a count")
-        if not isfinite(left_s) or not isfinite(past_s):
+        if not isfinite(left_s):
             raise ValueError("not a time")
         return Count(wrong, rests, now_s + min(left_s - past_s, self._longest_s))
