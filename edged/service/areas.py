@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from edged.access.daily import day_of, last_time
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from edged.service.journal import Journal
     from edged.service.state import State
     from edged.vault.secret import Secret
+
+    _Item = Said | Callable[[], None] | None
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +81,7 @@ class Areas:
         )
         self._threshold = Threshold(self._here, self._log.presence)
         self._peers: Peers | None = None
-        self._inbox: queue.SimpleQueue[Said | Callable[[], None] | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
@@ -181,29 +184,28 @@ class Areas:
 
     def _serve(self) -> bool:
         """What waits; whether that was the end."""
-        said: list[Said] = []
-        ended = False
-        try:
-            item = self._inbox.get(timeout=_LOOK_EVERY_S)
-            while True:
-                if item is None:
-                    ended = True
-                elif isinstance(item, Said) and item.kind == USED:
-                    self._on_code(item.data)
-                    item.done()
-                elif isinstance(item, Said):
-                    said.append(item)
-                else:
-                    item()
-                if len(said) >= _AT_ONCE:
-                    break
-                item = self._inbox.get_nowait()
-        except queue.Empty:
-            pass
+        waiting = self._waiting()
+        said = [item for item in waiting if isinstance(item, Said) and item.kind != USED]
         if said:
             self._log.hear(said)
+        for item in waiting:
+            if isinstance(item, Said):
+                if item.kind == USED:
+                    self._on_code(item.data)
+                    item.done()
+            elif item is not None:
+                item()
         self._look()
-        return ended
+        return None in waiting
+
+    def _waiting(self) -> list[_Item]:
+        """All that waits, or what comes first within a moment."""
+        found: list[_Item] = []
+        with suppress(queue.Empty):
+            found.append(self._inbox.get(timeout=_LOOK_EVERY_S))
+            while len(found) < _AT_ONCE:
+                found.append(self._inbox.get_nowait())
+        return found
 
     def _look(self) -> None:
         self._log.follow()

@@ -127,6 +127,8 @@ class AreasLog:
             self.follow()
             return True
         self._apply(self._reader.own(kind, utc_text(int(self._clock.now() * 1000)), told))
+        with self._guarded():
+            self._keep(durable=True)
         return False
 
     def follow(self) -> None:

@@ -13,6 +13,7 @@ from edged.gallery.keyring import PURPOSE
 from edged.gallery.store import make_gallery
 from edged.gallery.wipe import read_wiped, refuse
 from edged.history.store import history_path
+from edged.service.areas_store import areas_path
 from edged.vault.files import replaced
 from edged.vault.identity import Identity
 from edged.vault.keys import load_key
@@ -48,6 +49,7 @@ def hanging_on_the_key(config: Config) -> list[Held]:
         Held(config.gallery.keys_path, PURPOSE),
         Held(config.events.path, "events"),
         Held(history_path(config), "history"),
+        Held(areas_path(config), "areas"),
     ]
     if config.recording is not None:
         files.append(Held(config.recording.path, "recording"))

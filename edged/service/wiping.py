@@ -16,6 +16,7 @@ from edged.events.outbox import Outbox, make_outbox
 from edged.gallery import wipe as ending
 from edged.gallery.store import make_gallery
 from edged.mqtt.catalogue import Reply
+from edged.service.areas_store import areas_path
 from edged.vault.files import replaced
 from edged.vault.keys import load_key
 from edged.vault.note import note_of
@@ -230,7 +231,8 @@ def tell(config: Config, outbox: Outbox) -> bool:
 
 
 def _finish(config: Config) -> ending.Wiped | None:
-    also = [] if config.recording is None else [config.recording.path]
+    also = [areas_path(config)]
+    also += [] if config.recording is None else [config.recording.path]
     return ending.finish(config.gallery.path, config.gallery.keys_path, also)
 
 
