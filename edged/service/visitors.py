@@ -124,7 +124,8 @@ class Visitors:
         cannot be kept: the door stays shut."""
         if not self._mark(visitor.digest, visitor.expires):
             return False
-        self._journal.record(USED, person_id=visitor.subject.person_id, digest=visitor.digest)
+        who = visitor.subject.person_id
+        self._journal.record("access.code_used", person_id=who, digest=visitor.digest)
         return True
 
     def mark_used(self, said: Mapping[str, Any]) -> None:

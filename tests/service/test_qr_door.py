@@ -1,0 +1,151 @@
+"""Visitors' codes through the real daemon: on its camera's frames, to its door."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from edged.access.token import Visit, write_token
+from edged.camera.images import read_image
+from edged.gallery.profile import Profile
+from tests.service.codes import held_into
+from tests.service.kit import PERSON, PRIVATE_PEM, wait
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.service.kit import Door, Views
+
+RULES = [
+    {"name": "visitors", "groups": ["visitor"], "factors": [["qr"]]},
+    {"name": "everybody", "factors": [["face"]]},
+]
+ESCORTED = [{**RULES[0], "escort": ["staff"]}, RULES[1]]
+
+
+def token(visitor: str = "guest-17", **changes: Any) -> str:
+    now = int(time.time())
+    key: Any = load_pem_private_key(PRIVATE_PEM, None)
+    visit = Visit(visitor, "hq", now - 60, now + 600, groups=("visitor",))
+    return write_token(replace(visit, **changes), key)
+
+
+class Lobby:
+    """A door before which codes are held."""
+
+    def __init__(self, door: Door, views: Views, folder: Path) -> None:
+        self.door = door
+        self._views = views
+        self._folder = folder
+        self._shown = 0
+
+    def hold(self, text: str) -> None:
+        self._shown += 1
+        scene = read_image(self._views.scenes["empty"][0])
+        drawn = []
+        for number in range(3):
+            drawn.append(self._folder / f"code-{self._shown}-{number}.png")
+            assert cv2.imwrite(str(drawn[-1]), held_into(scene, text, blur=0.6 + 0.1 * number))
+        self.door.stage._views = replace(self._views, scenes={**self._views.scenes, "code": drawn})
+        self.door.stage.show("code")
+
+    def denied(self, reason: str) -> dict[str, Any]:
+        return self._told("access.denied", reason)
+
+    def granted(self, person_id: str) -> dict[str, Any]:
+        return self._told("access.granted", person_id)
+
+    def _told(self, kind: str, word: str) -> dict[str, Any]:
+        def found() -> dict[str, Any] | None:
+            for message in self.door.site.heard:
+                data = message.content.get("data", {})
+                if message.topic == f"event/{kind}" and word in (
+                    data.get("reason"),
+                    data.get("person_id"),
+                ):
+                    return data
+            return None
+
+        return wait(found)
+
+
+@pytest.fixture
+def open_lobby(
+    open_door: Callable[..., Door], views: Views, tmp_path: Path
+) -> Callable[..., Lobby]:
+    def make(rules: list[dict[str, Any]] = RULES, **more: Any) -> Lobby:
+        def planted(terminal: Any) -> None:
+            terminal.enrol(views, PERSON)
+            with terminal.gallery() as gallery:
+                gallery.set_profile(PERSON, Profile(groups=("staff",)))
+
+        door = open_door(planted, access={"rules": rules, "qr": {}, "pins": {"tries": 50}, **more})
+        return Lobby(door, views, tmp_path)
+
+    return make
+
+
+def test_a_code_opens_once_and_only_in_its_time_and_place(open_lobby: Callable[..., Lobby]) -> None:
+    lobby = open_lobby()
+    good = token()
+    lobby.hold(good)
+    data = lobby.granted("guest-17")
+    assert data["factors"] == ["qr"]
+    assert data["by"]["rule"] == "visitors"
+    wait(lambda: lobby.door.terminal.relay.count("on") == 1)
+    now = int(time.time())
+    codes = {
+        "code_expired": token(begins=now - 600, ends=now - 60),
+        "code_not_yet": token(begins=now + 3600, ends=now + 4000),
+        "code_wrong_site": token(site="lab"),
+        "code_wrong_terminal": token(terminals=("door-2",)),
+        "code_wrong_group": token(groups=("director",)),
+        "code_bad_signature": good[:-6] + ("000000" if good[-6:] != "000000" else "111111"),
+    }
+    for reason, text in codes.items():
+        lobby.hold(text)
+        lobby.denied(reason)
+    lobby.door.leave()
+    lobby.hold(good)
+    lobby.denied("code_used")
+    assert lobby.door.terminal.relay.count("on") == 1
+    log = lobby.door.terminal.log
+    for text in (good, *codes.values()):
+        assert text not in log
+        assert text[7:40] not in log
+    terminal = lobby.door.terminal
+    terminal.kill()
+    for path in terminal.folder.glob("*.db*"):
+        assert good[7:40].encode() not in path.read_bytes()
+    terminal.start().ready()
+    heard = len(lobby.door.site.heard)
+    wait(
+        lambda: any(
+            message.content.get("data", {}).get("reason") == "code_used"
+            for message in lobby.door.site.heard[heard:]
+        )
+    )
+    assert terminal.relay.count("on") == 1
+
+
+def test_a_visitor_is_let_in_with_their_escort_and_their_code_is_used(
+    open_lobby: Callable[..., Lobby],
+) -> None:
+    lobby = open_lobby(ESCORTED)
+    lobby.hold(token())
+    wait(lambda: lobby.door.terminal.phase == "second_factor")
+    assert "on" not in lobby.door.terminal.relay
+    lobby.door.stage.show("near")
+    lobby.granted(PERSON)
+    lobby.granted("guest-17")
+    wait(lambda: lobby.door.terminal.relay.count("on") == 1)
+    used = lobby.door.site.event("access.code_used")["data"]
+    assert used["person_id"] == "guest-17"
+    with lobby.door.terminal.outbox() as outbox:
+        assert outbox.nonce_used(f"qr/{used['digest']}")
