@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from edged.access.rulebook import Rulebook
-from edged.access.zone import zone_of
+from edged.access.zone import source_of
 from edged.gallery.credentials import Credentials
 from edged.service.access_desk import AccessDesk
 from edged.service.areas import Areas
@@ -155,9 +154,9 @@ class AccessParts:
                 house.journal,
                 house.state,
                 in_force=self.rulebook.calendar.in_force,
-                zone=partial(zone_of, house.config),
+                zone=source_of(house.config),
                 known=self.credentials.known,
-                wall=house.time.now,
+                wall=house.time.wall,  # by which events have their times
             )
             self.punches = self._add(punches)
 

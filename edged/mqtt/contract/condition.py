@@ -257,6 +257,7 @@ class LastDesired(Told):
 
 PARTS = (
     "areas",
+    "attendance",
     "camera",
     "clock",
     "commands",
