@@ -59,9 +59,13 @@ class ForeignReader:
         queue: replies to the next polls, as code and data.
         commands: what it was asked beside polls, as code and data.
         secured: whether the channel stands.
-        forged: by command code, a whole reply frame to be given once instead of its own.
+        forged: by command code, code, data and security block of a reply that somebody else on
+            the line gives once before it, with what else makes it fit.
         drop: so many of its next replies get lost.
         never: commands that it refuses.
+        default_key: it takes the default key, too, as one does that is new.
+        beside: more readers on the same line, which are not opened themselves.
+        deaf: it does not answer.
     """
 
     device: Path
@@ -70,10 +74,12 @@ class ForeignReader:
     queue: list[tuple[int, bytes]] = field(default_factory=list)
     commands: list[tuple[int, bytes]] = field(default_factory=list)
     secured: bool = False
-    forged: dict[int, bytes] = field(default_factory=dict)
+    forged: dict[int, tuple[int, bytes, bytes]] = field(default_factory=dict)
     drop: int = 0
     never: frozenset[int] = frozenset()
     default_key: bool = False
+    beside: list[ForeignReader] = field(default_factory=list)
+    deaf: bool = False
 
     def __post_init__(self) -> None:
         self._crypto = foreign("_secure_channel").SecureChannel(bytes(16))
@@ -110,8 +116,10 @@ class ForeignReader:
                 self._reopen()
                 continue
             for frame in frames.feed(data, time.monotonic()):
-                if not frame.reply and frame.address == self.address:
-                    self._serve(frame)
+                for one in (self, *self.beside):
+                    if not frame.reply and frame.address == one.address and not one.deaf:
+                        one._line = self._line
+                        one._serve(frame)
 
     def _reopen(self) -> None:
         self._line.close()
@@ -124,15 +132,18 @@ class ForeignReader:
         if frame.raw == self._last[0] and frame.sequence:
             reply = self._last[1]
         else:
-            reply = self.forged.pop(frame.code, None) or self._answer(frame)
+            reply = self._answer(frame)
         self._last = (frame.raw, reply)
         self.answered += 1
         if self.drop:
             self.drop -= 1
             return
         self._stop.wait(_AFTER_S)
+        before = b""
+        if frame.code in self.forged:
+            before = self.frame(frame, *self.forged.pop(frame.code))
         try:
-            self._line.write(reply)
+            self._line.write(before + reply)
         except (OSError, TypeError):
             pass
 
