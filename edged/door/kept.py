@@ -54,7 +54,7 @@ def resumed_door(kept: Door, t_s: float, plan: Plan) -> Door:
     return Door(
         t_s=t_s,
         last=last,
-        opened_s=t_s if last == "open" else None,
+        opened_s=t_s,
         fire=fire,
         tamper=tamper,
         history=((t_s, ("fire",) if fire else ()),),

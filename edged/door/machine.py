@@ -78,7 +78,7 @@ class Door(NamedTuple):
         ordered, timed: the modes that command and timetable want.
         leaf: what the contact says; None: nobody knows.
         last: what it said last.
-        opened_s: since when it stands open.
+        opened_s: since when it stands open, where it does.
         alarm_at_s: when it has stood open for too long.
         history: what the causes to release the lock were from each of these moments on.
         alarms: which there are, and since when.
@@ -91,7 +91,7 @@ class Door(NamedTuple):
     timed: Mode = "normal"
     leaf: Leaf | None = None
     last: Leaf | None = None
-    opened_s: float | None = None
+    opened_s: float = 0.0
     alarm_at_s: float | None = None
     fire: bool = False
     tamper: bool = False
@@ -188,11 +188,11 @@ class _Step:
                 self.alarm_at_s = None
                 self.alarms.pop("pre_alarm", None)
                 self.alarms["held_open"] = at_s
-                self.record("door.held_open", open_s=self._open_s())
+                self.record("door.held_open", open_s=self._open_s(self.t_s))
             elif self._is_near(at_s) and "pre_alarm" not in self.alarms:
                 self.alarms["pre_alarm"] = at_s - self.plan.pre_alarm_s
                 left_s = round(at_s - self.t_s, 1)
-                self.record("door.pre_alarm", open_s=self._open_s(), alarm_in_s=left_s)
+                self.record("door.pre_alarm", open_s=self._open_s(self.t_s), alarm_in_s=left_s)
         for alarm, ends_s in self.rung:
             if self.t_s >= ends_s:
                 del self.alarms[alarm]
@@ -279,7 +279,7 @@ class _Step:
         else:
             if known == "open":
                 self.record("door.closed", open_s=self._open_s(since_s))
-            self.opened_s = self.alarm_at_s = None
+            self.alarm_at_s = None
             self._relock()
             for alarm in ("forced", "pre_alarm", "held_open"):
                 self._over(alarm)
@@ -312,8 +312,7 @@ class _Step:
             return
         for grant in [g for g in self.grants if g.stage == "open" and g.opened]:
             soonest_s = max(self.t_s, grant.began_s + self.plan.minimum_pulse_s)
-            if soonest_s < grant.ends_s:
-                self._exchange(grant, grant._replace(ends_s=soonest_s))
+            self._exchange(grant, grant._replace(ends_s=min(grant.ends_s, soonest_s)))
         self._end_grants()
 
     def _ask(self, event: Ask) -> None:
@@ -341,13 +340,11 @@ class _Step:
             self._begin(grant)
 
     def _answer(self, event: Answer) -> None:
-        for grant in self.grants:
-            if grant.id == event.id and grant.stage == "waiting":
-                if event.granted:
-                    self._begin(grant)
-                else:
-                    self._keep_out(grant, event.why)
-                return
+        for grant in [g for g in self.grants if g.id == event.id and g.stage == "waiting"]:
+            if event.granted:
+                self._begin(grant)
+            else:
+                self._keep_out(grant, event.why)
 
     def _begin(self, grant: Grant) -> None:
         begun = grant._replace(stage="open", began_s=self.t_s, ends_s=self.t_s + grant.duration_s)
@@ -356,8 +353,7 @@ class _Step:
         self._exchange(grant, begun)
         if self.alarm_at_s is not None:
             self.alarm_at_s = max(self.alarm_at_s, self.t_s + grant.limit_s)
-            if not self._is_near(self.alarm_at_s):
-                self._over("pre_alarm")
+            self._over("pre_alarm")  # which is shorter than any limit
 
     def _keep_out(self, grant: Grant, why: str) -> None:
         self.grants.remove(grant)
@@ -436,10 +432,9 @@ class _Step:
             self.history.append((at_s, noted))
 
     def _causes_at(self, moment_s: float) -> Causes:
-        for since_s, causes in reversed(self.history):
-            if since_s <= moment_s:
-                return causes
-        return ()
+        return next(
+            (causes for since_s, causes in reversed(self.history) if since_s <= moment_s), ()
+        )
 
     def _recent(self) -> tuple[tuple[float, Causes], ...]:
         oldest_s = self.t_s - LOOK_BACK_S
@@ -450,10 +445,8 @@ class _Step:
     def _is_near(self, alarm_at_s: float) -> bool:
         return self.t_s >= alarm_at_s - self.plan.pre_alarm_s and self.plan.pre_alarm_s > 0
 
-    def _open_s(self, until_s: float | None = None) -> float | None:
-        if self.opened_s is None:
-            return None
-        return round(max(0.0, (self.t_s if until_s is None else until_s) - self.opened_s), 1)
+    def _open_s(self, until_s: float) -> float:
+        return round(max(0.0, until_s - self.opened_s), 1)
 
     def _exchange(self, old: Grant, new: Grant) -> None:
         self.grants[self.grants.index(old)] = new

@@ -26,14 +26,14 @@ class Opened(Told):
 class Closed(Told):
     """The door was shut."""
 
-    open_s: Seconds | None
+    open_s: Seconds
     """For how long it was open, seconds."""
 
 
 class StaysOpen(Told):
     """The door is open for too long."""
 
-    open_s: Seconds | None
+    open_s: Seconds
     """For how long by now, seconds."""
 
 
