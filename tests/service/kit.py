@@ -287,6 +287,7 @@ class Site:
     heard: list[Message] = field(default_factory=list)
     listens: tuple[str, ...] = ("#",)
     undescribed: list[str] = field(default_factory=list)
+    root: str = ROOT
 
     def __enter__(self) -> Self:
         client = self._client = Client(
@@ -294,7 +295,7 @@ class Site:
         )
         subscribed: queue.Queue[bool] = queue.Queue()
         client.on_message = self._take
-        filters = [(f"{ROOT}/{levels}", 1) for levels in self.listens]
+        filters = [(f"{self.root}/{levels}", 1) for levels in self.listens]
         client.on_connect = lambda c, *_: c.subscribe(filters)
         client.on_subscribe = lambda *_: subscribed.put(True)
         client.reconnect_delay_set(1, 1)
@@ -317,7 +318,7 @@ class Site:
 
     def _take(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self.undescribed += problems(message.topic, message.payload, message.properties)
-        topic = message.topic.removeprefix(f"{ROOT}/")
+        topic = message.topic.removeprefix(f"{self.root}/")
         if topic.startswith("sync/") or topic in (
             "desired",
             "interlock",
@@ -370,7 +371,7 @@ class Site:
         return self.on("status")[-1]
 
     def publish(self, name: str, payload: str | bytes, retain: bool = False) -> None:
-        sent = self._client.publish(f"{ROOT}/cmd/{name}", payload, qos=1, retain=retain)
+        sent = self._client.publish(f"{self.root}/cmd/{name}", payload, qos=1, retain=retain)
         sent.wait_for_publish(PATIENCE_S)
 
     def forget(self, name: str) -> None:
@@ -378,7 +379,7 @@ class Site:
         self.publish(name, b"", retain=True)
 
     def signed(self, name: str, args: dict[str, Any]) -> str:
-        return sign_command(PRIVATE_PEM, "site", AUDIENCE, name, args)
+        return sign_command(PRIVATE_PEM, "site", self.root.removeprefix("edged/"), name, args)
 
     def replies(self, name: str, nonce: str | None = None) -> list[dict[str, Any]]:
         found = self.on(f"cmd/{name}/result")
