@@ -132,3 +132,23 @@ def test_garbage_is_refused_in_words(tmp_path_factory, data):
     path.write_bytes(HEAD + data)
     with suppress(SourceError):  # and nothing else
         read_table(path)
+
+
+def test_cards_of_people_come_with_them(table):
+    path = table(
+        "person_id,image,cards,duress_cards\nann,a.jpg,0012; 04:a1 ;7,7\nann,b.jpg,,\nbob,c.jpg,,\n"
+    )
+    ann, bob = read_table(path)
+    assert ann.given == {"cards": ("0012", "04:a1", "7"), "duress_cards": ("7",)}
+    assert bob.given == {}
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [("12 x4,", "cards.0: "), ("1;2,3", "duress_cards: one of them is not among cards")],
+)
+def test_cards_that_are_none_are_told_and_not_repeated(table, cells, said):
+    path = table(f"person_id,image,cards,duress_cards\nann,a.jpg,{cells}\n")
+    with pytest.raises(SourceError, match=f"people.csv:2: {said}") as told:
+        read_table(path)
+    assert "x4" not in str(told.value)
