@@ -54,6 +54,10 @@ def problems(more: str, base: str = BASE) -> list[str]:
             "t.yaml:8: door.interlock.peer: unknown peer; known here: none",
         ),
         (
+            f"  interlock: {{peer: door-2}}\nmqtt: {{host: h}}\n{PEER}",
+            "t.yaml:8: door.interlock: needs door.contact: else nobody knows that the door is shut",
+        ),
+        (
             f"mqtt: {{host: h}}\n{PEER}".replace("door-2", "door-1"),
             "t.yaml:9: peers.0.terminal: is this terminal itself",
         ),
