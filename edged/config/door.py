@@ -138,6 +138,8 @@ class DoorSettings(Settings):
         problems: list[tuple[tuple[str, ...], str]] = []
         if self.pre_alarm_s >= self.held_open_after_s:
             problems.append((("pre_alarm_s",), "must be below held_open_after_s"))
+        if self.interlock is not None and self.contact is None:
+            problems.append((("interlock",), "needs contact: nobody else knows that it is shut"))
         if self.interlock is not None:
             problems += [
                 (("timetable", str(place), "mode"), "a door with an interlock is not held open")

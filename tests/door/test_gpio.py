@@ -150,6 +150,11 @@ def test_the_fake_has_the_surface_of_the_real_gpiod() -> None:
     for kind in ("Direction", "Value"):
         real_members = getattr(real_line, kind).__members__
         assert list(getattr(fake.line, kind).__members__) == list(real_members)
+    for kind in ("Bias", "Edge"):
+        assert set(getattr(fake.line, kind).__members__) <= set(
+            getattr(real_line, kind).__members__
+        )
+    assert set(fake.EdgeEvent.Type.__members__) <= set(gpiod.EdgeEvent.Type.__members__)
 
 
 @pytest.mark.parametrize("path", ["/dev/no-such-gpiochip", "/dev/null"])
