@@ -282,6 +282,11 @@ def _anchored(settings: T, folder: Path) -> T:
             changes[name] = str(folder / value)
         elif isinstance(value, BaseModel):
             changes[name] = _anchored(value, folder)
+        elif isinstance(value, dict):
+            changes[name] = {
+                key: _anchored(one, folder) if isinstance(one, BaseModel) else one
+                for key, one in value.items()
+            }
     return settings.model_copy(update=changes) if changes else settings
 
 

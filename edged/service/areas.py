@@ -81,6 +81,7 @@ class Areas:
         )
         self._threshold = Threshold(self._here, self._log.presence)
         self._peers: Peers | None = None
+        self._told: dict[str, bool] = {}
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -262,8 +263,19 @@ class Areas:
         }
         if self._peers is not None:
             heard = self._peers.heard()
+            self._say(heard)
             facts["peers"] = {name: "heard" if there else "silent" for name, there in heard.items()}
         return facts
+
+    def _say(self, heard: dict[str, bool]) -> None:
+        """Once when somebody is lost, and once when they are back."""
+        with self._log.lock:
+            before, self._told = self._told, heard
+        for name, there in heard.items():
+            if there != before.get(name, False):
+                (log.info if there else log.warning)(
+                    "terminal %s is %s", name, "heard" if there else "not heard"
+                )
 
     def _tell(self) -> None:
         facts = self._facts()

@@ -31,10 +31,12 @@ def test_the_least_configuration_is_enough() -> None:
 
 def test_relative_paths_are_taken_from_the_files_folder(tmp_path: Path) -> None:
     file = tmp_path / "edged.yaml"
-    file.write_text(GOOD + "gallery: {path: data/gallery.db}\n")
+    readers = "readers: {gate: {driver: simulated, pipe: gate}}"
+    file.write_text(GOOD + f"gallery: {{path: data/gallery.db}}\n{readers}\n")
     config = load(file)
     assert config.key.file == tmp_path / "secret.key"
     assert config.gallery.path == tmp_path / "data/gallery.db"
+    assert config.readers["gate"].pipe == tmp_path / "gate"
     assert config.events.path == Path("/var/lib/edged/events.db")
 
 
