@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import random
 import select
+import struct
+import termios
 import threading
 import tty
 from pathlib import Path
@@ -79,6 +82,10 @@ class Bridge:
         """Put bytes on the line that none of the two sent."""
         with self._lock, contextlib.suppress(BlockingIOError):
             os.write(self._masters[0 if to_near else 1], data)
+
+    def read_by_near(self) -> bool:
+        """Whether whoever is at `near` has read all that came."""
+        return struct.unpack("i", fcntl.ioctl(self._keep[0], termios.FIONREAD, b"\0" * 4)) == (0,)
 
     def _carry(self) -> None:
         while not self._stop.is_set():
