@@ -75,15 +75,16 @@ def _of_year(
     weekdays: list[_Day],
     budget: Budget,
 ) -> Iterator[date]:
-    budget.take()
     if not monthdays and not weekdays:
         monthdays = [start.day]
         months = months or [start.month]
     for month in sorted(months) or range(1, 13):
         length = monthrange(year, month)[1]
-        budget.take(length)
-        for number in range(1, length + 1):
-            if monthdays and number not in monthdays and number - length - 1 not in monthdays:
+        counted = {number if number > 0 else length + 1 + number for number in monthdays}
+        numbers = sorted(counted) if counted else range(1, length + 1)
+        budget.take(len(numbers))
+        for number in numbers:
+            if not 1 <= number <= length:
                 continue
             day = date(year, month, number)
             if not weekdays or any(_is(day, one, of_month=bool(months)) for one in weekdays):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What zoneinfo raises on what is no zone.
+_NO_ZONE = (ArithmeticError, LookupError, ValueError, struct.error)
 _LOCALTIME = Path("/etc/localtime")
 _Seen = tuple[str | None, int, int, int]
 
@@ -75,5 +78,5 @@ class MachineZone:
             path = self._localtime if name is None else Path(name.lstrip(":"))
             with path.open("rb") as file:
                 return ZoneInfo.from_file(file, str(path)), None
-        except (OSError, ValueError, LookupError):  # ZoneInfoNotFoundError is a KeyError
+        except (OSError, *_NO_ZONE):
             return ZoneInfo("UTC"), f"{where} names no time zone; give time_zone"
