@@ -101,6 +101,16 @@ def test_the_unit_of_a_jetson_reaches_its_devices_and_is_tight_all_the_same(unit
     assert re.search(r"DeviceAllow= +Service has no device ACL", ran.stdout)
 
 
+def test_the_unit_with_readers_reaches_their_devices_and_is_tight_all_the_same(unit: Path) -> None:
+    text = (UNITS / "edged-readers.conf").read_text()
+    assert dropped_in(unit, "readers.conf", text).returncode == 0
+    groups = re.findall(r"^SupplementaryGroups=(.*)", text, re.MULTILINE)
+    assert groups == ["dialout input"]
+    made = (UNITS / "edged.sysusers").read_text().splitlines()
+    assert {f"g {group} - -" for group in groups[0].split()} <= set(made)
+    assert "m edged input" not in made  # only with the drop-in
+
+
 def test_the_key_of_a_tpm_takes_the_place_of_the_plain_one(unit: Path) -> None:
     page = (Path(__file__).parents[2] / "docs" / "install.md").read_text(encoding="utf-8")
     printed = re.findall(r"printf '(\[Service\]\\nLoadCredential=\\n.*?)'", page)

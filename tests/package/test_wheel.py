@@ -25,6 +25,7 @@ SHIPPED = {
     "edged/share/systemd/edged.tmpfiles",
     "edged/share/systemd/edged.udev",
     "edged/share/systemd/edged-jetson.conf",
+    "edged/share/systemd/edged-readers.conf",
     "edged/share/systemd/edged-as-service",
     "edged/share/models/mobilefacenet-rts/manifest.yaml",
     "edged/share/models/mobilefacenet-rts/model.onnx",
