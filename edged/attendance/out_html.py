@@ -9,7 +9,7 @@ from edged.attendance.style import POLICY, STYLE
 from edged.attendance.words import clock, exact, hours, remarks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import date
 
     from edged.attendance.day import Day
@@ -19,8 +19,9 @@ _WIDTH, _HEIGHT = 480, 20
 _HOUR_MS = 3_600_000
 _EVERY_H = 4
 _SAID = {"work": "work", "break": "break", "field": "field work", "overtime": "overtime"}
-_COLUMNS = ("Person", "Day", "In", "Out", "Worked", "Breaks", "Overtime", "Field", "To look at")
-_SUMS = ("Person", "Days", "Worked", "Breaks", "Overtime", "Field", "To look at")
+_COLUMNS = ("In", "Out", "Worked", "Breaks", "Overtime", "Field")
+_SUMS = ("Days", "Worked", "Breaks", "Overtime", "Field", "To look at")
+_PERSON = '<th scope="col">Person</th>'
 
 
 class HtmlReport:
@@ -55,7 +56,9 @@ class HtmlReport:
         rows = "".join(self._row(one) for one in people)
         return (
             f"<section><table><caption>{day:%A} {day.isoformat()}</caption>"
-            f"{_head(_COLUMNS)}<tbody>{rows}</tbody></table></section>\n"
+            f"<thead><tr>{_PERSON}"
+            f'<th scope="col" class="chart">{self._axis(day)}</th>{_heads(_COLUMNS)}'
+            f'<th scope="col">To look at</th></tr></thead><tbody>{rows}</tbody></table></section>\n'
         )
 
     def end(self, totals: list[Total]) -> str:
@@ -70,8 +73,8 @@ class HtmlReport:
             for one in totals
         )
         sums = (
-            f"<section><table><caption>In all</caption>{_head(_SUMS)}<tbody>{rows}</tbody></table>"
-            "</section>"
+            f"<section><table><caption>In all</caption><thead><tr>{_PERSON}{_heads(_SUMS)}"
+            f"</tr></thead><tbody>{rows}</tbody></table></section>"
         )
         return f"{sums if totals else '<p>No punches.</p>'}\n</body></html>\n"
 
@@ -97,24 +100,37 @@ class HtmlReport:
         shown = f"<br><bdi>{_text(name)}</bdi>" if name else ""
         return f'<th scope="row"><bdi>{_text(person)}</bdi>{shown}</th>'
 
+    def _scale(self, day: date) -> tuple[Callable[[int], float], list[int]]:
+        """From moments of a day to places, and where its hours are told: the day is as long as it
+        really was."""
+        begin_ms, end_ms = self._heading.days.span(day)
+        length_ms = max(1, end_ms - begin_ms)
+
+        def place(ms: int) -> float:
+            return round(_WIDTH * (ms - begin_ms) / length_ms, 1)
+
+        return place, list(range(begin_ms, end_ms, _EVERY_H * _HOUR_MS))
+
+    def _axis(self, day: date) -> str:
+        place, told = self._scale(day)
+        texts = "".join(
+            f'<text x="{place(ms)}" y="15">{self._heading.days.local(ms):%H:%M}</text>'
+            for ms in told
+        )
+        return f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="Day">{texts}</svg>'
+
     def _chart(self, one: Day) -> str:
-        """The day from its beginning to its end, as long as it really was."""
         days = self._heading.days
-        begin_ms, end_ms = days.span(one.day)
-
-        def x(ms: int) -> str:
-            return f"{_WIDTH * (ms - begin_ms) / max(1, end_ms - begin_ms):.1f}"
-
-        hour = range(begin_ms, end_ms, _EVERY_H * _HOUR_MS)
-        ticks = "".join(f'<path class="tick" d="M{x(ms)} 0V{_HEIGHT}"/>' for ms in hour)
+        x, told_at = self._scale(one.day)
+        ticks = "".join(f'<path class="tick" d="M{x(ms)} 0V{_HEIGHT}"/>' for ms in told_at)
         said = []
         bars = []
         for span in one.spans:
-            left, right = float(x(span.begin_ms)), float(x(span.end_ms))
+            left, right = x(span.begin_ms), x(span.end_ms)
             told = f"{_SAID[span.doing]} {clock(days, span.begin_ms)} to {clock(days, span.end_ms)}"
             said.append(told)
             bars.append(
-                f'<rect class="{span.doing}" x="{left:.1f}" y="4" width="{right - left:.1f}" '
+                f'<rect class="{span.doing}" x="{left}" y="4" width="{right - left:.1f}" '
                 f'height="12"><title>{_text(told)}</title></rect>'
             )
         marks = "".join(
@@ -129,9 +145,8 @@ class HtmlReport:
         )
 
 
-def _head(columns: Iterable[str]) -> str:
-    cells = "".join(f'<th scope="col">{column}</th>' for column in columns)
-    return f"<thead><tr>{cells}</tr></thead>"
+def _heads(columns: Iterable[str]) -> str:
+    return "".join(f'<th scope="col" class="n">{column}</th>' for column in columns)
 
 
 def _cells(*values: str) -> str:

@@ -16,8 +16,10 @@ caption { text-align: left; font-weight: 600; padding: .3rem 0; }
 th, td { border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left;
   vertical-align: middle; }
 th { font-weight: 600; }
-td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td.n, th.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td.chart { min-width: 16rem; width: 40%; }
+text { font-size: 10px; font-weight: 400; fill: var(--ink); }
+th bdi { white-space: nowrap; }
 tr.look td.note { background: var(--look); }
 svg { display: block; width: 100%; height: 1.3rem; }
 svg.key { display: inline-block; width: 1.6rem; height: .8rem; margin-right: .4rem; }

@@ -220,7 +220,8 @@ def test_html_shows_each_day_drawn_and_as_a_table() -> None:
     assert page.open == []
     assert [tag for tag, _ in page.tags].count("table") == 3
     drawings = [about for tag, about in page.tags if tag == "svg" and "role" in about]
-    labels = [about["aria-label"] for about in drawings]
+    labels = [about["aria-label"] for about in drawings if about["aria-label"] != "Day"]
+    assert "04:0008:0012:0016:0020:0000:00" in page.said
     assert labels[0] == ("work 08:00 to 12:00; break 12:00 to 12:30; work 12:30 to 17:00")
     assert labels[1] == "overtime 18:00 to 19:00"
     bars = [about for tag, about in page.tags if tag == "rect" and about.get("y") == "4"]
