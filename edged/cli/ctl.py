@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edged.cli import (
+    ctl_area,
     ctl_attendance,
     ctl_bridge,
     ctl_keys,
@@ -31,6 +32,7 @@ def add(command: argparse.ArgumentParser) -> None:
         ctl_watch,
         ctl_state,
         ctl_orders,
+        ctl_area,
         ctl_people,
         ctl_visitor,
         ctl_attendance,

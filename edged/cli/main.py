@@ -62,6 +62,7 @@ _COMMANDS = {
     "explain": "say why something happened at the door",
     "attendance": "working days out of the terminal's log",
     "events": "look into the log of what happened",
+    "area": "look at who is inside, and correct it",
     "clock": "look at what is believed of the time",
     "keys": "look at the keys that may command this terminal",
     "audit": "verify or export the log of what happened",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edged.access.order import Order
@@ -20,7 +20,7 @@ from edged.service.areas_store import page_of
 from edged.service.areas_words import CHANGED, changed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from edged.access.presence import Word
     from edged.events.outbox import Outbox
@@ -36,6 +36,25 @@ MOST_READ = 100_000
 """Events of our log that are read again where nothing else says who is where."""
 
 _KEEP_EVERY = 1000  # events that changed nothing
+
+
+def look(store: AreasStore, outbox: Outbox, reader: Reader) -> Presence:
+    """Who is where, without writing anything: beside a terminal that may run."""
+    presence, marks = store.read()
+    for event in outbox.events(_next(marks, outbox)):
+        with suppress(ValueError):  # the terminal tells it
+            for word in reader.own(event.type, event.time, event.data):
+                presence.take(word)
+    return presence
+
+
+def _next(marks: Mapping[str, str], outbox: Outbox) -> int:
+    """The first event of the log that is not in what was kept."""
+    head = outbox.head
+    seq = int(marks.get("seq", 0)) if marks.get("log") == head.log else 0
+    if seq > head.seq:  # the log came from a backup
+        seq = 0
+    return max(seq, head.seq - MOST_READ) + 1
 
 
 class Time(Protocol):
@@ -90,12 +109,8 @@ class AreasLog:
             self._store.open()
             self.presence, marks = self._store.read()
         self._order = Order(self.presence.newest)
-        head = self._outbox.head
-        self._log = head.log
-        seq = int(marks.get("seq", 0)) if marks.get("log") == head.log else 0
-        if seq > head.seq:  # the log came from a backup
-            seq = 0
-        self._seq = self._kept_seq = max(seq, head.seq - MOST_READ)
+        self._log = self._outbox.head.log
+        self._seq = self._kept_seq = _next(marks, self._outbox) - 1
         self.forgiven = float(marks["forgiven"]) if "forgiven" in marks else None
         self.follow()
 
