@@ -20,9 +20,10 @@ class StateSpan(Settings):
 
 class Attendance(Settings):
     """Punches of a terminal. The state is what a key said within ``key_within_s``, else the
-    timetable's, else the terminal's ``role``; ``toggle`` is the next of in and out. The same
-    person in the same state within ``fold_within_s`` is one punch, with a count. ``day_begins``
-    is when a working day begins, for shifts over midnight."""
+    timetable's, else the terminal's ``role``; ``toggle`` is what follows the person's last punch of
+    the working day here: out after in, return after a break or field work, in otherwise. Who comes
+    again within ``fold_within_s`` of a punch, and presses no key for something else, means the same
+    one: it is counted. ``day_begins`` is when a working day begins, for shifts over midnight."""
 
     role: Literal["in", "out", "toggle"] = "toggle"
     timetable: tuple[StateSpan, ...] = ()

@@ -252,21 +252,26 @@ class Punches:
         if mark is None or not mark.isdecimal():
             return []
         head = self._outbox.head.seq
-        grants: dict[str, Event] = {}
+        grants: list[Event] = []
         started = False
         for event in self._outbox.events(max(int(mark) + 1, head - _LOOK_BACK), head):
-            person = event.data.get("person_id")
             if event.type == "terminal.started":
                 if started:  # what follows was a run of its own
                     break
                 started = True
-            elif event.type == "access.granted" and isinstance(person, str):
-                grants[person] = event
-            elif event.type in (PUNCHED, CORRECTED):
-                grants.pop(str(person), None)
-            elif event.type == "door.fault":  # they were not let in
-                grants.clear()
-        return list(grants.values())
+            elif event.type == "access.granted" and "person_id" in event.data:
+                grants.append(event)
+            elif event.type == "door.fault":  # those just before it were not let in
+                before = event.seq - 1
+                while grants and grants[-1].seq == before:
+                    grants.pop()
+                    before -= 1
+            elif event.type == PUNCHED or event.data.get("by") == "terminal":
+                person = event.data.get("person_id")
+                of = (grant for grant in grants if grant.data["person_id"] == person)
+                if (earliest := next(of, None)) is not None:
+                    grants.remove(earliest)
+        return grants
 
     def _correct(self, args: CorrectPunch, context: Context) -> Reply:
         stands = None

@@ -362,6 +362,25 @@ def test_a_power_cut_between_an_access_and_its_punch_loses_none(
     assert office.comes(90) == "out"
 
 
+def test_several_that_a_full_disk_and_a_power_cut_took_are_all_made_good(
+    make: Callable[..., Office],
+) -> None:
+    office = make()
+    office.journal.record("terminal.started", software="1", model="m")
+    office.comes()
+    for person in ("4711", "4712", "4711"):
+        grant(office, person)
+    add = {"action": "add", "state": "break", "time": "2026-03-02T11:59+01:00"}
+    assert office.correct(**add).result == "ok"  # a person's correction is no presentation
+    restarted(office)
+    late = [event.data for event in office.events(CORRECTED) if event.data["by"] == "terminal"]
+    assert [(one["person_id"], one["state"]) for one in late] == [
+        ("4711", "out"),
+        ("4712", "in"),
+        ("4711", "in"),
+    ]
+
+
 def test_a_repeat_that_a_power_cut_took_is_one_more_of_its_punch(
     make: Callable[..., Office],
 ) -> None:
@@ -383,6 +402,7 @@ def test_who_was_not_let_in_or_came_while_nobody_punched_gets_none(
     office = make()
     office.journal.record("terminal.started", software="1", model="m")
     grant(office, "4711")
+    grant(office, "4712")
     office.journal.record("door.fault", reason="stuck")
     # then the section is left out for a while
     office.journal.record("terminal.started", software="1", model="m")
