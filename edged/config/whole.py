@@ -75,8 +75,6 @@ def _peers(config: Config) -> Iterator[Problem]:
     interlock = config.door.interlock
     if interlock is not None and interlock.peer not in seen:
         yield ("door", "interlock", "peer"), unknown_name("peer", interlock.peer, sorted(seen))
-    elif interlock is not None and config.door.contact is None:
-        yield ("door", "interlock"), "needs door.contact: else nobody knows that the door is shut"
 
 
 def _readers(config: Config) -> Iterator[Problem]:

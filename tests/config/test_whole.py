@@ -50,12 +50,12 @@ def problems(more: str, base: str = BASE) -> list[str]:
             "t.yaml:8: schedules.always: is built in: choose another name",
         ),
         (
-            "  interlock: {peer: door-3}\n",
-            "t.yaml:8: door.interlock.peer: unknown peer; known here: none",
+            "  contact: {file: ajar}\n  interlock: {peer: door-3}\n",
+            "t.yaml:9: door.interlock.peer: unknown peer; known here: none",
         ),
         (
-            f"  interlock: {{peer: door-2}}\nmqtt: {{host: h}}\n{PEER}",
-            "t.yaml:8: door.interlock: needs door.contact: else nobody knows that the door is shut",
+            "  interlock: {peer: door-2}\n",
+            "t.yaml:8: door.interlock: needs contact: nobody else knows that it is shut",
         ),
         (
             f"mqtt: {{host: h}}\n{PEER}".replace("door-2", "door-1"),
