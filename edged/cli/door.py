@@ -1,16 +1,21 @@
-"""``edged door rest``: put the relay to rest, for systemd after a crash and for installers."""
+"""``edged door``: put the relay to rest after a crash, and see what each input reads."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+import yaml
+
+from edged.cli.door_inputs import add_inputs
 from edged.cli.output import add_config, add_json
+from edged.config.door import DoorSettings
 from edged.config.load import load, parse
 from edged.config.schema import GpioDoor, SimulatedDoor
 from edged.door.signals import rest_signals
 from edged.door.table import rest_door
 from edged.errors import ConfigError
+from edged.service.door_outputs import rest_outputs
 
 if TYPE_CHECKING:
     import argparse
@@ -27,6 +32,8 @@ _ELSEWHERE = (
     "key: {env: NONE}",
 )
 _KEY = re.compile(r"""(["']?)(\w+)\1\s*:""")
+_BESIDE = re.compile(rf":\d+:\d+: door\.({'|'.join(DoorSettings.model_fields)})\b")
+"""Problems of a door that are none of its relay."""
 _INSIDE = {*GpioDoor.model_fields, *SimulatedDoor.model_fields}
 
 
@@ -37,16 +44,18 @@ def add(command: argparse.ArgumentParser) -> None:
     add_config(action, required=True)
     add_json(action)
     action.set_defaults(run=rest)
+    add_inputs(actions.add_parser("inputs", help="show what each input of the door reads"))
 
 
 def rest(args: argparse.Namespace, output: Output) -> int:
-    """Take the line, drive it to rest, let it go; then the lamps, as far as they obey."""
+    """Take the line, drive it to rest, let it go; then outputs and lamps, as far as they obey."""
     settings, signals, problems = _door(args.config)
     rest_door(settings)
     lines = [f"{args.config}: only its door was read, edged check tells why"] if problems else []
+    faults = rest_outputs(settings)
     if signals is not None:
-        faults = rest_signals(signals)
-        problems, lines = [*problems, *faults], [*lines, *faults]
+        faults += rest_signals(signals)
+    problems, lines = [*problems, *faults], [*lines, *faults]
     output.result({"relay": "rest", "problems": problems}, ["the relay is at rest", *lines])
     return 0
 
@@ -67,8 +76,22 @@ def _door(path: Path) -> tuple[Door, Signals | None, list[str]]:
             text = path.read_text(encoding="utf-8", errors="replace")
         except OSError:
             raise fault from None
-        alone = parse(_door_alone(text), str(path), path.resolve().parent)
-        return alone.door, None, fault.problems
+        return _alone(_door_alone(text), path), None, fault.problems
+
+
+def _alone(text: str, path: Path) -> Door:
+    """The door of a file that has nothing else; where inputs, outputs or modes of it cannot be
+    used, its relay alone."""
+    name, folder = str(path), path.resolve().parent
+    try:
+        return parse(text, name, folder).door
+    except ConfigError as fault:
+        if not all(_BESIDE.search(problem) for problem in fault.problems):
+            raise
+        data = yaml.safe_load(text)
+        for setting in {*DoorSettings.model_fields} & {*data["door"]}:
+            del data["door"][setting]
+        return parse(yaml.safe_dump(data), name, folder).door
 
 
 def _door_alone(text: str) -> str:

@@ -69,7 +69,7 @@ _COMMANDS = {
     "hints": "see which hints help at this door",
     "model": "look at a model bundle",
     "installer": "choose the password of the installer's page",
-    "door": "put the relay to rest while edged is not running",
+    "door": "look at the inputs of the door, or put its relay to rest",
     "signals": "try the lamps and buzzers while edged is not running",
     "bench": "measure this machine",
     "eval": "measure a model on your own people",

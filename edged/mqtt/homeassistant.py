@@ -24,6 +24,10 @@ EVENTS = (
     "capture.retake",
     "door.unlocked",
     "door.fault",
+    "door.forced",
+    "door.held_open",
+    "door.fire",
+    "door.tamper",
     "command.refused",
 )
 """What the entity "Events" tells; everything else is for programs."""
@@ -94,6 +98,25 @@ def _components(topics: Topics) -> dict[str, dict[str, Any]]:
             "device_class": "lock",  # on: open
             "state_topic": state,
             "value_template": "{{ 'ON' if value_json.door.relay == 'on' else 'OFF' }}",
+        },
+        "contact": {
+            "platform": "binary_sensor",
+            "name": "Contact",
+            "device_class": "door",  # on: open
+            "state_topic": state,
+            # None: unknown
+            "value_template": (
+                "{{ {'open': 'ON', 'closed': 'OFF'}.get(value_json.door.contact, 'None') }}"
+            ),
+        },
+        "alarm": {
+            "platform": "binary_sensor",
+            "name": "Door alarm",
+            "device_class": "tamper",  # on: forced, held open, tampered with, a fire
+            "state_topic": state,
+            "value_template": "{{ 'ON' if value_json.door.alarms else 'OFF' }}",
+            "json_attributes_topic": state,
+            "json_attributes_template": "{{ {'alarms': value_json.door.alarms} | to_json }}",
         },
         "problem": {
             "platform": "binary_sensor",

@@ -18,7 +18,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 STATE = {
     "software": "0.1.0",
     "model": "m@1#ab",
-    "door": {"mode": "normal", "relay": "on", "contact": None},
+    "door": {"mode": "normal", "relay": "on", "contact": "open", "alarms": ["forced"]},
     "gallery": {"people": 812},
     "waiting_events": 3,
     "degraded": {"camera": "no frames"},
@@ -26,6 +26,8 @@ STATE = {
 }
 SHOWN = {
     "relay": "ON",
+    "contact": "ON",
+    "alarm": "ON",
     "problem": "ON",
     "mode": "normal",
     "people": "812",
@@ -54,6 +56,12 @@ def test_an_entity_shows_what_the_state_says(name: str) -> None:
     component = components()[name]
     assert component["state_topic"] == TOPICS.state
     assert rendered(component["value_template"], STATE) == SHOWN[name]
+
+
+@pytest.mark.parametrize(("leaf", "shown"), [("closed", "OFF"), (None, "None")])
+def test_a_door_that_nobody_sees_is_unknown(leaf: str | None, shown: str) -> None:
+    template = components()["contact"]["value_template"]
+    assert rendered(template, {"door": {"contact": leaf}}) == shown
 
 
 def test_a_terminal_in_which_all_works_has_no_problem() -> None:
