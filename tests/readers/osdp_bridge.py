@@ -12,13 +12,13 @@ import struct
 import termios
 import threading
 import tty
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
+    from pathlib import Path
     from typing import Self
+
 
 class Bridge:
     """What goes in at one end comes out at the other.

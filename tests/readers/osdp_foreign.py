@@ -9,6 +9,7 @@ under another name.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import secrets
@@ -142,10 +143,8 @@ class ForeignReader:
         before = b""
         if frame.code in self.forged:
             before = self.frame(frame, *self.forged.pop(frame.code))
-        try:
+        with contextlib.suppress(OSError, TypeError):
             self._line.write(before + reply)
-        except (OSError, TypeError):
-            pass
 
     def _answer(self, frame: Frame) -> bytes:
         if frame.sequence == 0:

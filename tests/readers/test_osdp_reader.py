@@ -52,7 +52,7 @@ class Told:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (osdp_bus, osdp_reader):
-        monkeypatch.setattr(module, "SILENT_S", 1.3)
+        monkeypatch.setattr(module, "SILENT_S", 0.5)
 
 
 @pytest.fixture
@@ -258,9 +258,12 @@ def test_with_a_key_nothing_is_believed_in_the_clear_even_at_installation(bridge
 
 
 def test_without_a_key_it_is_read_in_the_clear_where_the_installer_says_so(bridge: Bridge) -> None:
-    with ForeignReader(bridge.far, None) as foreign, at_work(bridge, None, insecure=True) as (
-        reader,
-        told,
+    with (
+        ForeignReader(bridge.far, None) as foreign,
+        at_work(bridge, None, insecure=True) as (
+            reader,
+            told,
+        ),
     ):
         until(told.well)
         foreign.card(26, card(10))

@@ -84,7 +84,7 @@ class Part:
 def part(
     tmp_path: Path, bridge: Bridge, key_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Part]:
-    monkeypatch.setattr(osdp_panel, "SILENT_S", 1.3)
+    monkeypatch.setattr(osdp_panel, "SILENT_S", 1.0)
     outbox = Outbox(tmp_path / "events.db", Secret(bytes(range(32))), 1000)
     outbox.open()
     part = Part(outbox, bridge, key_file=key_file)
@@ -210,9 +210,7 @@ def test_a_card_at_an_osdp_reader_and_the_face_of_its_holder_open(
     with ForeignReader(bridge.far, KEY) as reader:
         door = open_door(
             _knows(views, str(CARD)),
-            readers={
-                "front": {"driver": "osdp", "device": "line/near", "key_file": key_file.name}
-            },
+            readers={"front": {"driver": "osdp", "device": "line/near", "key_file": key_file.name}},
             access={"rules": [{"name": "staff", "factors": [["card", "face"]]}]},
         )
         wait(lambda: door.site.state.get("readers") == {"front": "ok"})
