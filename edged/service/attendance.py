@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edged.attendance.choose import EARLIER_MS, Choice, choose
 from edged.attendance.correct import Request, corrected
-from edged.attendance.punch import CORRECTED, PUNCHED
+from edged.attendance.punch import PUNCHED
 from edged.attendance.workday import WorkDays
 from edged.errors import AttendanceError, StorageError
 from edged.events.types import utc_text
@@ -197,7 +197,7 @@ class Punches:
         }
         if choice.folds is not None:
             data["folds"] = choice.folds
-        return None if self._journal.record(PUNCHED, **data) is None else choice.state
+        return None if self._journal.record("attendance.punched", **data) is None else choice.state
 
     def _record_late(self, late: _Late) -> bool:
         choice = self._chosen(late, late.at_ms / 1000)
@@ -217,7 +217,7 @@ class Punches:
         }
         if choice.folds is not None:
             data["folds"] = choice.folds
-        return self._journal.record(CORRECTED, **data) is not None
+        return self._journal.record("attendance.corrected", **data) is not None
 
     def _chosen(self, late: _Late, at: float) -> Choice | None:
         try:
@@ -290,7 +290,7 @@ class Punches:
             return Reply("refused", "bad_correction", str(fault))
         with self._lock:
             event = self._journal.record(
-                CORRECTED, **data, by="command", command=context.id, key=context.key_id
+                "attendance.corrected", **data, by="command", command=context.id, key=context.key_id
             )
         if event is None:
             return Reply("failed", "not_recorded", "the event cannot be recorded; see state")
