@@ -63,17 +63,27 @@ class Place:
 class Presence:
     """All places.
 
+    Args:
+        places, first_in, forgotten, newest: as `people`, `first_in` and the attributes gave them.
+
     Attributes:
         forgotten: words about people up to this order count no more.
         newest: the greatest order of all words.
     """
 
-    def __init__(self) -> None:
-        self._places: dict[str, Place] = {}
-        self._inside: Counter[str] = Counter()
-        self._let_in: dict[str, tuple[int, int]] = {}
-        self.forgotten = 0
-        self.newest = 0
+    def __init__(
+        self,
+        places: Iterable[tuple[str, Place]] = (),
+        first_in: Iterable[tuple[str, tuple[int, int]]] = (),
+        *,
+        forgotten: int = 0,
+        newest: int = 0,
+    ) -> None:
+        self._places = dict(places)
+        self._inside = Counter(place.area for place in self._places.values() if place.area)
+        self._let_in = dict(first_in)
+        self.forgotten = forgotten
+        self.newest = newest
 
     def take(self, word: Word) -> tuple[str, ...]:
         """Let a word count; whose place is another one now."""

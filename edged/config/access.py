@@ -89,11 +89,12 @@ class AccessRule(Settings):
 
 
 class Passback(Settings):
-    """Nobody enters twice without having left.
+    """Nobody enters twice without having left; whoever wants out is let out.
 
     ``hard`` keeps them out, ``soft`` lets them in and tells it, ``timed`` keeps them out for
     ``again_after_s`` since they entered. ``forgive_at`` forgets each day where everybody is.
-    ``offline`` is what holds while the other terminals of the area cannot be heard.
+    ``offline`` is what holds while one of ``peers`` cannot be heard: ``hard`` goes by what is
+    known, ``soft`` lets in and tells it, ``deny`` lets nobody in.
     """
 
     mode: Literal["hard", "soft", "timed"] = "hard"

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edged.access.presence import Forgotten, LetIn, Moved, Presence
+from edged.access.presence import Place, Presence
 from edged.vault.database import Database
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from edged.access.presence import Place
     from edged.config.schema import Config
     from edged.vault.secret import Secret
 
@@ -74,16 +73,17 @@ class AreasStore:
 
     def read(self) -> tuple[Presence, dict[str, str]]:
         """All that was kept, and the marks beside it."""
-        presence = Presence()
         with self._database.snapshot() as connection:
-            for person, order, terminal, area in connection.execute("SELECT * FROM places"):
-                presence.take(Moved(person, area or None, order, terminal))
-            for name, order, day in connection.execute("SELECT * FROM let_in"):
-                presence.take(LetIn(frozenset({name}), day, order))
+            places = connection.execute("SELECT * FROM places").fetchall()
+            let_in = connection.execute("SELECT * FROM let_in").fetchall()
             marks = dict(connection.execute("SELECT name, value FROM marks").fetchall())
         self._forgotten = int(marks.get("forgotten", 0))
-        presence.take(Forgotten(self._forgotten))
-        presence.newest = max(presence.newest, int(marks.get("newest", 0)))
+        presence = Presence(
+            ((person, Place(*place)) for person, *place in places),
+            ((name, (order, day)) for name, order, day in let_in),
+            forgotten=self._forgotten,
+            newest=int(marks.get("newest", 0)),
+        )
         return presence, {str(name): str(value) for name, value in marks.items()}
 
     def keep(self, page: Page, marks: dict[str, str], *, durable: bool) -> None:
@@ -113,10 +113,3 @@ class AreasStore:
                 "INSERT OR REPLACE INTO marks VALUES (?, ?)", list((own | marks).items())
             )
         self._forgotten = page.forgotten
-
-    def forget_everybody(self) -> None:
-        """Nothing of what was kept stays, not in the WAL either; the file itself may be gone."""
-        with self._database.transaction() as connection:
-            for table in ("places", "let_in", "marks"):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608  # ours
-        self._database.checkpoint()
