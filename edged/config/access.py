@@ -173,7 +173,8 @@ class Access(Settings):
 
 class Peer(Settings):
     """Another terminal of the site that this one listens to: where people are, and the other door
-    of an interlock. ``public_key`` is its Ed25519 key (``edged keys show`` there)."""
+    of an interlock. ``public_key`` is its Ed25519 key (``edged gallery identity``
+    there)."""
 
     terminal: Name
     public_key: str
