@@ -10,6 +10,7 @@ import pytest
 from edged.door.interlock import GRACE_S, HEARTBEAT_S, STALE_BEATS, Side, Word
 
 SETTLE_S, DWELL_S = 3.0, 0.3
+LAG_S = 0.2  # of a contact that is debounced
 STALE_S = STALE_BEATS * HEARTBEAT_S
 
 
@@ -275,17 +276,24 @@ class Room:
     open: bool = False
     starts: int = 0
     unlock_until_s: float = 0.0
+    opened_s: float = 0.0
+    shut_and_locked: bool | None = None
 
     @property
     def busy(self) -> bool:
         return self.unlocked or self.open
 
     def told(self, now_s: float) -> None:
-        self.core.door(shut_and_locked=not self.busy, now_s=now_s)
+        """The relay is known at once, the contact a little later."""
+        seen = self.open and now_s - self.opened_s >= LAG_S
+        shut_and_locked = not (self.unlocked or seen)
+        if shut_and_locked is not self.shut_and_locked:
+            self.shut_and_locked = shut_and_locked
+            self.core.door(shut_and_locked, now_s)
 
     def restart(self, now_s: float) -> None:
         self.starts += 1
-        self.unlocked = False
+        self.unlocked, self.shut_and_locked = False, None
         boot = f"{self.name}{self.starts}"
         self.core = Side(self.name, self.other, boot, now_s, settle_s=SETTLE_S, dwell_s=DWELL_S)
         self.told(now_s)
@@ -363,8 +371,7 @@ class World:
         if room.open:
             room.open = self.dice.random() < 0.3
         elif room.unlocked:
-            room.open = True
-        room.told(self.now_s)
+            room.open, room.opened_s = True, self.now_s
 
     def settle(self) -> None:
         """What the door's control does at once."""
@@ -372,11 +379,10 @@ class World:
             core = room.core
             if core.holding and not core._used and not room.busy:
                 room.unlocked, room.unlock_until_s = True, self.now_s + 0.8
-                room.told(self.now_s)
                 self.passed += 1
             elif room.unlocked and self.now_s >= room.unlock_until_s:
                 room.unlocked = False
-                room.told(self.now_s)
+            room.told(self.now_s)
             core.tick(self.now_s)
 
 
