@@ -99,8 +99,8 @@ class Bus:
                 self._members.remove(member)
                 self._changed.set()
             last = not self._members
-        if last:
-            self._stop.set()
+            if last:
+                self._stop.set()
         self._settle()
         return last
 
@@ -114,12 +114,14 @@ class Bus:
 
     def _guarded(self) -> None:
         """The edge of the thread."""
-        try:
-            self._run()
-        except Exception:
-            log.exception("the OSDP line %s failed", self.device)
-            for member in self._members:
-                member.lost("the line failed for a reason nobody foresaw; see the log")
+        while not self._stop.is_set():
+            try:
+                self._run()
+            except Exception:
+                log.exception("the OSDP line %s failed in a way that nobody foresaw", self.device)
+                for member in list(self._members):
+                    member.lost("the line failed; see the log")
+                self._stop.wait(TRY_AGAIN_S)
 
     def _run(self) -> None:
         while not self._stop.is_set():

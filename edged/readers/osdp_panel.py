@@ -145,11 +145,13 @@ class OsdpPanel:
 
     def _guarded(self) -> None:
         """The edge of the thread."""
-        try:
-            self._run()
-        except Exception:
-            log.exception("the line to the panel failed")
-            self._tell("the line failed for a reason nobody foresaw; see the log")
+        while not self._stop.is_set():
+            try:
+                self._run()
+            except Exception:
+                log.exception("the line to the panel failed in a way that nobody foresaw")
+                self._tell("the line failed; see the log")
+                self._stop.wait(TRY_AGAIN_S)
 
     def _run(self) -> None:
         settings = self._settings
