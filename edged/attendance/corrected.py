@@ -80,8 +80,10 @@ def effective(
                 synced=synced, made=correction,
             )
         )  # fmt: skip
-    counted = [
-        replace(one, count=1 + counts.get(one.id, 0) + corrections.more(one.id)) for one in found
-    ]
+    counted = [_counted(one, counts.get(one.id, 0) + corrections.more(one.id)) for one in found]
     counted.sort(key=lambda one: (one.person, one.ms, one.id))
     return counted, gone
+
+
+def _counted(punch: Punch, more: int) -> Punch:
+    return replace(punch, count=1 + more) if more else punch

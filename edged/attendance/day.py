@@ -54,23 +54,11 @@ class Day:
     first_in_ms: int | None
     last_out_ms: int | None
     present: bool
+    worked_ms: int = 0
+    break_ms: int = 0
+    overtime_ms: int = 0
+    field_ms: int = 0
     corrections: tuple[Correction, ...] = ()
-
-    @property
-    def worked_ms(self) -> int:
-        return self._sum("work", "field", "overtime")
-
-    @property
-    def break_ms(self) -> int:
-        return self._sum("break")
-
-    @property
-    def overtime_ms(self) -> int:
-        return self._sum("overtime")
-
-    @property
-    def field_ms(self) -> int:
-        return self._sum("field")
 
     @property
     def breaks(self) -> int:
@@ -82,9 +70,6 @@ class Day:
         """How often they stood before the terminal."""
         return sum(punch.count for punch in self.punches)
 
-    def _sum(self, *doing: Doing) -> int:
-        return sum(span.end_ms - span.begin_ms for span in self.spans if span.doing in doing)
-
 
 @dataclass
 class _Walk:
@@ -95,6 +80,9 @@ class _Walk:
     since_ms: int = 0
     came_ms: int = 0
     spans: list[Span] = field(default_factory=list)
+    sums: dict[Doing, int] = field(
+        default_factory=lambda: {"work": 0, "break": 0, "field": 0, "overtime": 0}
+    )
     found: set[str] = field(default_factory=set)
 
     def step(self, punch: Punch) -> None:
@@ -147,6 +135,7 @@ class _Walk:
 
     def _close(self, ms: int) -> None:
         if self.doing is not None and ms > self.since_ms:
+            self.sums[self.doing] += ms - self.since_ms
             last = self.spans[-1] if self.spans else None
             if last is not None and (last.doing, last.end_ms) == (self.doing, self.since_ms):
                 self.spans[-1] = Span(self.doing, last.begin_ms, ms)
@@ -192,5 +181,9 @@ def summarise(
         next((one.ms for one in punches if one.state in ("in", "overtime")), None),
         next((one.ms for one in reversed(punches) if one.state == "out"), None),
         present,
+        walk.sums["work"] + walk.sums["field"] + walk.sums["overtime"],
+        walk.sums["break"],
+        walk.sums["overtime"],
+        walk.sums["field"],
         tuple(sorted((*made, *gone), key=lambda one: one.seq)),
     )

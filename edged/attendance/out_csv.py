@@ -63,7 +63,9 @@ def harmless(value: object) -> object:
     formula."""
     if not isinstance(value, str):
         return value
-    plain = "".join(one if one.isprintable() else "\ufffd" for one in value)
+    plain = value
+    if not value.isprintable():
+        plain = "".join(one if one.isprintable() else "\ufffd" for one in value)
     return f"'{plain}" if value.lstrip().startswith(_FORMULA) else plain
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _FORMATS = ("text", "csv", "json", "html")
 _MOST_DAYS = 3700
 _LONGEST = 100
+_CONTENTS = 1 << 15
 
 
 def add(command: argparse.ArgumentParser) -> None:
@@ -127,7 +128,7 @@ def _pieces(
     from edged.attendance.report import Totals, people_of
     from edged.service.punch_log import REPEATS_WITHIN_MS, PunchLog
 
-    punches, totals = PunchLog(outbox), Totals()
+    punches, totals = PunchLog(outbox, _CONTENTS), Totals()
     corrections = punches.corrections(person)
     yield renderer.begin()
     day = heading.first

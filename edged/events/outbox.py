@@ -343,10 +343,12 @@ class Outbox:
                 ]
             yield from events
 
-    def records(self, wanted: Wanted) -> Iterator[Record]:
+    def records(
+        self, wanted: Wanted, reading: Callable[[bytes], dict[str, Any]] = query.content
+    ) -> Iterator[Record]:
         """The same in a third of the time, without their place in the chain; none that were
-        redacted."""
-        return query.records(self._database, wanted)
+        redacted. See `query.records`."""
+        return query.records(self._database, wanted, reading)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleep until something was appended, or `wake` called, since the last `wait` returned.

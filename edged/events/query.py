@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import heapq
+import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from edged.events.canon import loads
 from edged.events.rows import named, unpack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from edged.events.types import Event
     from edged.vault.database import Connection, Database
@@ -74,15 +74,26 @@ def newest(connection: Connection, wanted: Wanted, number: int) -> list[Place]:
     return [(ms, seq) for ms, seq in _first(heapq.merge(*each, reverse=True), number)][::-1]
 
 
-def records(database: Database, wanted: Wanted) -> Iterator[Record]:
-    """They themselves, by time, quickly; those that were redacted are left out."""
+def content(stored: bytes) -> dict[str, Any]:
+    """What an event says, as it is stored; ours, and checked when it was written."""
+    found: dict[str, Any] = json.loads(unpack(stored))
+    return found
+
+
+def records(
+    database: Database, wanted: Wanted, reading: Callable[[bytes], dict[str, Any]] = content
+) -> Iterator[Record]:
+    """They themselves, by time, quickly; those that were redacted are left out.
+
+    Args:
+        reading: such as `content` with a memory, where many say the same.
+    """
     with database.snapshot() as connection:
         names = dict(connection.execute("SELECT id, name FROM kinds").fetchall())
     for page in _pages(database, wanted, ", e.id, e.kind, e.synced, e.data"):
         for ms, seq, identity, kind, synced, data in page:
             if data is not None:
-                content = loads(unpack(data))
-                yield Record(seq, identity.hex(), names[kind], ms, bool(synced), content)
+                yield Record(seq, identity.hex(), names[kind], ms, bool(synced), reading(data))
 
 
 def _pages(database: Database, wanted: Wanted, columns: str) -> Iterator[list[tuple[Any, ...]]]:

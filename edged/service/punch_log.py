@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from edged.attendance.correct import AHEAD_MS
@@ -15,7 +16,7 @@ from edged.attendance.punch import (
     read_correction,
     read_punch,
 )
-from edged.events.query import LAST_MS, Wanted
+from edged.events.query import LAST_MS, Wanted, content
 from edged.events.types import utc_ms
 
 if TYPE_CHECKING:
@@ -28,10 +29,16 @@ REPEATS_WITHIN_MS = 3_600_000
 
 
 class PunchLog:
-    """Reads an open outbox."""
+    """Reads an open outbox.
 
-    def __init__(self, outbox: Outbox) -> None:
+    Args:
+        memory: of how many contents; a month of people punches the same again and again. What
+            is remembered stays in memory after somebody was erased.
+    """
+
+    def __init__(self, outbox: Outbox, memory: int = 0) -> None:
         self._outbox = outbox
+        self._reading = lru_cache(memory)(content) if memory else content
 
     def corrections(self, person: str | None = None, since_ms: int = -LAST_MS) -> Corrections:
         """All that there are, or one person's, recorded from `since_ms` on."""
@@ -43,7 +50,8 @@ class PunchLog:
         self, begin_ms: int, end_ms: int, person: str | None = None
     ) -> Iterator[Punch | Repeat]:
         """As they were recorded, by their time."""
-        for one in self._outbox.records(Wanted(person, (PUNCHED,), begin_ms, end_ms)):
+        wanted = Wanted(person, (PUNCHED,), begin_ms, end_ms)
+        for one in self._outbox.records(wanted, self._reading):
             found = read_punch(one.id, one.ms, one.synced, one.data)
             if found is not None:
                 yield found
