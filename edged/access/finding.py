@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edged.access.names import Place
     from edged.config.load import Lines
+
+Place = tuple[str | int, ...]
+"""The steps to a setting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +19,10 @@ class Finding:
     Attributes:
         place: the setting's steps, such as ``("access", "rules", 3, "when")``.
         text: what it is, and what to do.
-        error: the terminal cannot start with it.
     """
 
     place: Place
     text: str
-    error: bool = False
 
     def told(self, lines: Lines | None) -> str:
         """``file:line:column: path: text``, or without the file where nobody knows it."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Protocol
 
-from edged.access.finding import Finding
+from edged.access.finding import Finding, Place
 from edged.access.grid import Grid
-from edged.access.names import problems, whens
 from edged.access.shadows import shadows
 from edged.config.access import FACTORS
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
     from edged.access.calendar import Calendar
-    from edged.access.names import Place
     from edged.access.rulebook import Rulebook
     from edged.config.load import Lines
     from edged.config.schema import Config
@@ -40,11 +38,6 @@ class Known(Protocol):
         """By id."""
 
 
-def unusable(config: Config) -> list[Finding]:
-    """What makes a rulebook impossible."""
-    return [Finding(place, what, error=True) for place, what in problems(config)]
-
-
 def findings(
     config: Config,
     book: Rulebook,
@@ -60,7 +53,7 @@ def findings(
         known: who is enrolled; None, or nobody: nothing is said of groups and people.
     """
     calendar = book.calendar
-    names = sorted({*config.schedules, *(name for _, name in whens(config))})
+    names = sorted({*config.schedules, *_named(config)})
     grid = Grid(
         calendar.schedules,
         names,
@@ -77,6 +70,16 @@ def findings(
         states = [(span.state, span.when) for span in config.attendance.timetable]
         found += _overlaps(("attendance", "timetable"), states, grid, lines)
     return found
+
+
+def _named(config: Config) -> Iterator[str]:
+    """Every schedule that something goes by."""
+    for spans in (
+        config.access.rules if config.access is not None else (),
+        config.door.timetable,
+        config.attendance.timetable if config.attendance is not None else (),
+    ):
+        yield from (span.when for span in spans)
 
 
 def _schedules(config: Config, calendar: Calendar, grid: Grid, now: float) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edged.access.calendar import Calendar
-from edged.access.names import problems
 from edged.access.request import Ask, Factor, Ruling
 from edged.config.access import Access
 from edged.errors import RulesError
@@ -103,18 +102,14 @@ class Rulebook:
             RulesError: with every problem, one a line.
         """
         access = config.access or Access()
-        told = [
-            f"{'.'.join(map(str, path))}: {what}" if lines is None else lines.told(path, what)
-            for path, what in problems(config)
-        ]
         try:
             calendar = Calendar.of(config, zone)
         except RulesError as fault:
-            for line in str(fault).splitlines():
-                path, _, what = line.partition(": ")
-                told.append(line if lines is None else lines.told(path, what))
-        if told:
-            raise RulesError("\n".join(told))
+            if lines is None:
+                raise
+            told = (line.partition(": ") for line in str(fault).splitlines())
+            placed = (lines.told(path, what) for path, _, what in told)
+            raise RulesError("\n".join(placed)) from fault
         factors = sets(access.factors)
         rules = tuple(
             Rule.of(
@@ -145,7 +140,7 @@ class Rulebook:
 
     def _without_rules(self, shown: frozenset[Factor]) -> Ruling:
         missing = lacking(self.factors, shown)
-        if missing:
+        if missing is not None:
             return Ruling(
                 False,
                 "factor_missing",
@@ -162,11 +157,11 @@ def _ruling(rule: Rule, shown: frozenset[Factor]) -> Ruling:
         )
     missing = lacking(rule.factors, shown)
     return Ruling(
-        allowed=not missing,
-        reason="factor_missing" if missing else "permitted",
+        allowed=missing is None,
+        reason="permitted" if missing is None else "factor_missing",
         rule=rule.name,
         line=rule.line,
-        missing=missing,
+        missing=missing or (),
         two_people=rule.two_people,
         escort=rule.escort,
         after=rule.after,
@@ -175,11 +170,11 @@ def _ruling(rule: Rule, shown: frozenset[Factor]) -> Ruling:
     )
 
 
-def lacking(alternatives: Sets, shown: frozenset[Factor]) -> Sets:
-    """What each alternative still asks for, the shortest first; nothing where one is complete."""
+def lacking(alternatives: Sets, shown: frozenset[Factor]) -> Sets | None:
+    """What each alternative still asks for, the shortest first; None: one is complete."""
     missing = {wanted - shown for wanted in alternatives}
     if frozenset() in missing:
-        return ()
+        return None
     return tuple(sorted(missing, key=lambda one: (len(one), sorted(one))))
 
 

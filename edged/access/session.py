@@ -153,6 +153,11 @@ class Session:
         return self.person_id
 
     @property
+    def doubted(self) -> str | None:
+        """Whose face it may be that a second factor is waited for."""
+        return None if self._doubt is None else self._doubt.person_id
+
+    @property
     def _whose(self) -> str | None:
         """Whose attempt it is, or may be."""
         return self._doubt.person_id if self._doubt is not None else self.person_id
@@ -211,6 +216,9 @@ class Session:
         if not self._second_factor:
             self._begin()
             return []
+        before = self._doubt  # of the same one, if any: the time does not begin anew
+        if before is not None:
+            now_s, similarity = before.t_s, max(before.similarity, similarity)
         self._doubt = _Doubt(person_id, similarity, now_s)
         self.asked = self._second_factor
         if self._digits is not None:

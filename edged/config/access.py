@@ -18,6 +18,9 @@ _DAYS = rf"^(daily|holidays|{_DAY}(-{_DAY})?)$"
 Span = Annotated[str, Field(pattern=_ROUND_THE_CLOCK)]
 Days = Annotated[str, Field(pattern=_DAYS)]
 Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+FactorSets = Annotated[
+    tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...], Field(min_length=1)
+]
 Group = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -76,7 +79,7 @@ class AccessRule(Settings):
     people: tuple[str, ...] = ()
     when: Name = "always"
     deny: bool = False
-    factors: tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...] | None = None
+    factors: FactorSets | None = None
     two_people: bool = False
     escort: tuple[Group, ...] = ()
     after: tuple[Group, ...] = ()
@@ -142,7 +145,7 @@ class Access(Settings):
     """
 
     rules: tuple[AccessRule, ...] = ()
-    factors: tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...] = (frozenset({"face"}),)
+    factors: FactorSets = (frozenset({"face"}),)
     second_factor: tuple[Factor, ...] = ("card", "pin")
     wait_s: Annotated[float, *within(2, 120)] = 15
     two_people_within_s: Annotated[float, *within(2, 300)] = 30

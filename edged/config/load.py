@@ -27,13 +27,18 @@ Path_ = tuple[str | int, ...]
 T = TypeVar("T", bound=BaseModel)
 
 
+def _steps(path: str | Path_) -> tuple[str, ...]:
+    """Places in a list are written as names are: ``rules``, ``0``."""
+    return tuple(path.split(".")) if isinstance(path, str) else tuple(map(str, path))
+
+
 class _Document:
     """A parsed YAML document: plain data, and where each value and key stands."""
 
     def __init__(self, name: str, text: str) -> None:
         self.name = name
         self.problems: list[str] = []
-        self.marks: dict[Path_, yaml.Mark] = {}
+        self.marks: dict[tuple[str, ...], yaml.Mark] = {}
         self._built = 0
         self.data: Any = None
         try:
@@ -59,7 +64,7 @@ class _Document:
         return f"{self.name}:{place}: (file): {problem}"
 
     def _build(self, node: yaml.Node, path: Path_, depth: int = 0) -> Any:
-        self.marks.setdefault(path, node.start_mark)
+        self.marks.setdefault(_steps(path), node.start_mark)
         self._built += 1
         if depth > _DEEPEST or self._built > _MOST_VALUES:  # aliases can multiply without end
             if self._built <= _MOST_VALUES + 1:
@@ -81,11 +86,11 @@ class _Document:
             key = str(key_node.value)
             here = (*path, key)
             if key in built:
-                first = self.marks[here].line + 1
-                self.marks[here] = key_node.start_mark
+                first = self.marks[_steps(here)].line + 1
+                self.marks[_steps(here)] = key_node.start_mark
                 self.problem(here, f"given twice (first in line {first})")
                 continue
-            self.marks[here] = key_node.start_mark
+            self.marks[_steps(here)] = key_node.start_mark
             built[key] = self._build(value_node, here, depth + 1)
         return built
 
@@ -95,13 +100,12 @@ class _Document:
 
     def line(self, path: Path_, what: str) -> str:
         """``file:line:column: path: what``."""
-        at = path
+        at = _steps(path)
         while at and at not in self.marks:
             at = at[:-1]
         mark = self.marks.get(at)
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        dotted = ".".join(str(step) for step in path) or "(file)"
-        return f"{self.name}:{place}: {dotted}: {what}"
+        return f"{self.name}:{place}: {'.'.join(_steps(path)) or '(file)'}: {what}"
 
 
 def _known_keys(model: type[BaseModel], path: Path_, data: Any) -> list[str]:
@@ -354,36 +358,26 @@ class Lines:
     """Where each setting of a file stands, for whoever must name the line that decided."""
 
     def __init__(self, name: str, text: str) -> None:
-        document = _Document(name, text)
         self.name = name
         self._written = text.splitlines()
-        self._marks = {tuple(map(str, at)): mark for at, mark in document.marks.items() if at}
+        self._document = _Document(name, text)
 
     def line(self, path: str | Path_) -> int | None:
         """The line of a setting, from 1: a dotted path such as ``access.rules.0.when``, or its
         steps where a name in it has dots. Of one that is not there it is its nearest parent's;
         None: nothing of it is."""
-        mark = self._mark(_steps(path))
-        return mark.line + 1 if mark else None
+        at = _steps(path)
+        while at and at not in self._document.marks:
+            at = at[:-1]
+        return self._document.marks[at].line + 1 if at else None
 
     def told(self, path: str | Path_, what: str) -> str:
         """``file:line:column: path: what``."""
-        mark = self._mark(_steps(path))
-        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
-        return f"{self.name}:{place}: {'.'.join(_steps(path)) or '(file)'}: {what}"
+        return self._document.line(_steps(path), what)
 
     def quote(self, line: int) -> str:
         """What is written in a line, without the spaces around it."""
         return self._written[line - 1].strip() if 0 < line <= len(self._written) else ""
-
-    def _mark(self, at: tuple[str, ...]) -> yaml.Mark | None:
-        while at and at not in self._marks:
-            at = at[:-1]
-        return self._marks.get(at)
-
-
-def _steps(path: str | Path_) -> tuple[str, ...]:
-    return tuple(path.split(".")) if isinstance(path, str) else tuple(map(str, path))
 
 
 def lines_of(path: Path) -> Lines:

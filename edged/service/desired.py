@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from edged.access.findings import unusable
 from edged.config.schema import Config, Decision, Gallery
 from edged.decision.policy import FPIR
 from edged.errors import ConfigError, EdgedError
@@ -173,12 +172,9 @@ def merged(yaml: Config, settings: dict[str, Any]) -> Config:
     for name, value in settings.items():
         data[name] = value if name == "log_level" else {**data[name], **value}
     try:
-        config = Config.model_validate(data)
+        return Config.model_validate(data)
     except ValidationError as fault:
         raise ConfigError([describe(fault)]) from fault
-    if wrong := [finding.told(None) for finding in unusable(config)]:
-        raise ConfigError(wrong)  # no rulebook could be made of it
-    return config
 
 
 class TooLax(ConfigError):
