@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 FLICKER_S = 1.0
 """What has not come to rest for so long flickers; and so does what changes too often."""
-TURNS, TURNS_S = 10, 5.0
+TURNS, TURNS_S = 30, 5.0
 """What was believed to change so often within that time."""
 QUIET_S = 2.0
 """What flickered is believed again when it has been quiet for so long."""
