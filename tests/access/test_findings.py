@@ -258,8 +258,8 @@ def test_groups_and_people_who_are_not_enrolled_are_told() -> None:
             {"access": {"rules": [{"name": "a", "factors": [["face"], ["card", "pin"]]}]}},
             [
                 (
-                    "access.rules.0.factors.1: nothing here reads a card and a PIN; configure readers, "
-                    "or leave this set out"
+                    "access.rules.0.factors.1: nothing here reads a card and a PIN; configure "
+                    "readers, or leave this set out"
                 )
             ],
         ),
@@ -276,8 +276,8 @@ def test_groups_and_people_who_are_not_enrolled_are_told() -> None:
             {"access": {"factors": [["face", "card"]]}},
             [
                 (
-                    "access.factors.0: nothing here reads a card; so nobody passes by access.factors; "
-                    "configure readers, or leave this set out"
+                    "access.factors.0: nothing here reads a card; so nobody passes by "
+                    "access.factors; configure readers, or leave this set out"
                 )
             ],
         ),
