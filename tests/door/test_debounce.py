@@ -50,7 +50,7 @@ def test_what_flickers_at_1_khz_is_told_once_and_believed_when_it_is_quiet() -> 
 
 
 def test_what_is_believed_too_often_flickers_too() -> None:
-    looks = [(n / 10, n // 2 % 2 == 0) for n in range(300)]  # five changes a second
+    looks = [(n / 40, n // 4 % 2 == 0) for n in range(1200)]  # ten changes a second
     bounce, told = watched(looks)
     assert bounce.flickers
     assert len(told) == TURNS + 1
