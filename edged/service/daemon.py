@@ -291,6 +291,7 @@ class Daemon:
             manifest,
             lambda: self._index.people,
             restarts=self._restarts,
+            fire=lambda: self._mode.in_fire,
         )
         stack.callback(self._errands.close)
         self._photo_desk = PhotoDesk(

@@ -128,6 +128,11 @@ class DoorMode:
         """What is in force: by the command or by the timetable."""
         return self._control.known.mode
 
+    @property
+    def in_fire(self) -> bool:
+        """Whether a fire has the door unlocked."""
+        return self._control.known.fire
+
     def open(self) -> None:
         """Take up again what was in force before a restart, see `resumed`, and read the inputs.
 

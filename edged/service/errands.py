@@ -35,6 +35,7 @@ class Errands:
         manifest: the recogniser's, by which a policy is judged.
         people: how many are enrolled.
         restarts: whether the daemon may begin anew.
+        fire: whether one has the door unlocked: a restart would lock it for a while.
 
     Attributes:
         parts: facts for ``diagnostics``, by name; whoever has some puts in how to ask for them.
@@ -54,6 +55,7 @@ class Errands:
         people: Callable[[], int],
         *,
         restarts: bool,
+        fire: Callable[[], bool] = lambda: False,
     ) -> None:
         config, mqtt = begun.config, begun.config.mqtt
         self._begun = begun
@@ -65,7 +67,7 @@ class Errands:
         self.restart = Restart(outbox, journal, possible=restarts)
         self._snapshot = Snapshot(mqtt.snapshot_key if mqtt is not None else None, journal)
         self._models = ModelOrders(config, journal)
-        self.restart.busy = lambda: self._models.busy
+        self.restart.busy = lambda: self._models.busy or fire()
         self.parts: dict[str, Callable[[], Any]] = {"arriving": self._models.arriving}
         disks = {
             "events": config.events.path,

@@ -118,7 +118,7 @@ class Restart:
         if self._asked_s is not None:
             return Reply(text="it is about to")
         if self.busy():
-            return Reply("refused", "busy", "a bundle is being installed; wait for its event")
+            return Reply("refused", "busy", "a bundle is being installed, or there is a fire")
         wait_s = math.ceil(self.wait_s())
         if wait_s > 0:
             text = f"at most one restart a minute; try again in {wait_s} s"

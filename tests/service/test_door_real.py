@@ -122,6 +122,7 @@ def test_a_day_at_the_door(house: Callable[..., House]) -> None:
     seq = one.put("fire")
     one.event("door.fire", seq)
     one.state(relay="on", causes=["fire"], fire=True, mode="locked_down")
+    assert one.door.site.command("restart")["reason"] == "busy"
     one.put("contact")
     assert one.event("door.opened", seq) == {"causes": ["fire"]}
 
