@@ -10,6 +10,7 @@ import pytest
 
 from edged.access.request import Ruling, Subject
 from edged.config.load import load
+from edged.errors import StorageError
 from edged.events.outbox import make_outbox
 from edged.mqtt.catalogue import Context, SetArea
 from edged.service.areas import Areas
@@ -107,9 +108,12 @@ class Here:
         return self.areas._log.presence.inside("lab")
 
     @property
-    def kept(self) -> set[str]:
-        """Of whom the file says something."""
-        presence, _ = self.areas._log._store.read()
+    def kept(self) -> set[str] | None:
+        """Of whom the file says something; None while it is made anew."""
+        try:
+            presence, _ = self.areas._log._store.read()
+        except StorageError:
+            return None
         return {person for person, _ in presence.people()}
 
     def events(self, kind: str) -> list[dict[str, Any]]:
