@@ -138,6 +138,13 @@ HOURS = [
         [("24 20:30", "24 21:00"), ("24 21:30", "24 22:00")],
     ),
     ("Asia/Beirut", "00:00-00:30", "2026-10-25", [("24 22:00", "24 22:30")]),
+    # one minute after midnight it was 23:01 of the day before
+    (
+        "America/St_Johns",
+        "00:00-00:01",
+        "2010-11-07",
+        [("07 02:30", "07 02:31"), ("07 03:30", "07 03:31")],
+    ),
 ]
 
 
@@ -314,11 +321,11 @@ def test_the_clock_may_jump_by_years_and_back() -> None:
 
 def test_a_year_of_days_is_remembered_and_no_more() -> None:
     book = calendar({"daily": ["08:00-18:00"]})
-    for day in range(2500):
+    for day in range(1200):
         assert book.in_force("it", day * DAY_S + 12 * 3600)
-    line = book._lines.of["it"]
-    assert len(line._days) <= 1000
-    assert len(book._lines.offsets._days) <= 1000
+    lines = book._lines
+    for remembered in (lines.of["it"]._days, lines.offsets._days):
+        assert 0 < len(remembered) <= 1000
 
 
 def test_the_zone_of_the_machine_may_change_while_the_terminal_runs() -> None:

@@ -218,6 +218,15 @@ def test_a_schedule_that_opens_one_day_is_not_told(schedule: dict[str, Any]) -> 
     assert told(schedules={"it": schedule}, holidays={"country": "DE"}) == []
 
 
+def test_a_rule_whose_schedule_never_opens_stands_in_nobody_s_way() -> None:
+    found = of_rules(
+        {"groups": ["staff"], "when": "never", "deny": True},
+        {"groups": ["staff"]},
+        schedules={"never": {"days": {"mon": []}}},
+    )
+    assert [line.split(": ")[0] for line in found] == ["schedules.never"]
+
+
 def test_groups_and_people_who_are_not_enrolled_are_told() -> None:
     sections: dict[str, Any] = {
         "access": {

@@ -55,6 +55,10 @@ def wrong(text: str) -> str:
             ["2026-12-24", "2027-12-24", "2028-12-24"],
         ),
         (
+            ["DTSTART;VALUE=DATE:20261224", "RDATE;VALUE=PERIOD:20271224T000000Z/P1D"],
+            ["2026-12-24", "2027-12-24"],
+        ),
+        (
             [
                 "DTSTART;VALUE=DATE:20261224",
                 "RRULE:FREQ=YEARLY;COUNT=4",

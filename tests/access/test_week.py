@@ -40,6 +40,8 @@ def test_a_day_is_told_from_one_change_to_the_next() -> None:
         (18, 22, "shut"),
         (22, 24, "late"),
     ]
+    late = plan(BOOK, STAFF, date(2026, 6, 1)).stretches[0]
+    assert late.factors == (frozenset({Factor.CARD, Factor.PIN}),)
     strip = plan(BOOK, STAFF, date(2026, 6, 1)).strip()
     assert strip == "▒" * 12 + "·" * 4 + "█" * 20 + "·" * 8 + "▒" * 4
     assert clocks(date(2026, 6, 1), Subject("p-2")) == [(0, 24, "")]
