@@ -62,6 +62,7 @@ class AccessDesk:
         self._monotonic = monotonic
         self._ruled = config.access is not None
         self._direction = settings.direction
+        self._within_s = settings.two_people_within_s
         self._readable = frozenset(Factor(one) for one in readable(config))
         wanted = [Factor(one) for one in settings.second_factor] if self._ruled else []
         self._session = Session(
@@ -70,7 +71,7 @@ class AccessDesk:
             lambda similarity: policy.thresholds(1).grant <= similarity <= 1,
         )
         self._guesses = Guesses(house, settings.pins, monotonic)
-        self._entry = Entry(house, parts, settings.two_people_within_s, monotonic)
+        self._entry = Entry(house, parts, self._within_s, monotonic)
         self._lock = threading.Lock()
         self._faces: dict[str, Outcome] = {}
         self._visitor: Visitor | None = None
@@ -90,8 +91,8 @@ class AccessDesk:
         """End what was waited for too long."""
         with self._lock:
             self._run(self._session.tick(self._monotonic()))
-            for reason in self._entry.tick():
-                self._show_denied(reason, None)
+            for reason, reader in self._entry.tick():
+                self._show_denied(reason, reader)
             shown = self._shown
             idle = self._session.until_s is None and not self._entry.waiting
             if idle and shown is not None and shown.ask is not None:
@@ -154,7 +155,8 @@ class AccessDesk:
         about = claim or who
         if about is not None and (sure or about not in self._faces):
             self._faces[about] = outcome
-        if claim is None and not sure and session.claimed is None:
+        again = doubtful and session.doubted == who  # as they stand there still
+        if claim is None and not sure and session.claimed is None and not again:
             self._record(outcome)  # for itself, whatever follows
             self._show(Shown(phase_of(outcome.kind), now_s))
         similarity = -1.0 if outcome.similarity is None else outcome.similarity
@@ -333,9 +335,9 @@ class AccessDesk:
 
     def _admit(self, attempt: Attempt, subject: Subject, ruling: Ruling, at: float) -> bool:
         result = self._entry.admit(attempt, subject, ruling, at)
-        now_s, reader = self._monotonic(), attempt.reader
+        reader = attempt.reader
         if result.waits:
-            until_s = now_s + _TOLD_S * 10
+            until_s = self._monotonic() + self._within_s
             ask = "escort" if result.reason == "needs_escort" else "second_person"
             self._show(Shown(Phase.SECOND_FACTOR, until_s, ask=ask))
             self._cue("wait", reader)
@@ -345,7 +347,7 @@ class AccessDesk:
             if Factor.PIN not in attempt.factors:  # a right PIN was noted as one
                 self._guesses.right(None, reader)
             name = self._house.doorway.greeting(attempt.person_id)
-            until_s = now_s if reader is None else now_s + _TOLD_S
+            until_s = self._until_s(reader)
             self._show(Shown(Phase.GRANTED, until_s, name=name, punched=result.punched))
             self._cue("granted", reader)
         return result.done
@@ -395,13 +397,17 @@ class AccessDesk:
     def _show(self, shown: Shown) -> None:
         self._shown = shown
 
+    def _until_s(self, reader: str | None) -> float:
+        """Who shows a card may be seen by nobody; whoever was recognised, by the camera."""
+        return self._monotonic() + (0.0 if reader is None else _TOLD_S)
+
     def _ask(self, asked: Sequence[Factor], reader: str | None, *, any_of: bool = False) -> None:
         until_s = self._session.until_s or self._monotonic()
         self._show(Shown(Phase.SECOND_FACTOR, until_s, ask=ask_of(asked, any_of=any_of)))
         self._cue("ask_pin" if asked[0] is Factor.PIN else "wait", reader)
 
     def _show_denied(self, reason: str, reader: str | None) -> None:
-        until_s = self._monotonic() + _TOLD_S
+        until_s = self._until_s(reader)
         self._show(Shown(Phase.DENIED, until_s, why=why_of(reason)))
         self._cue("denied", reader)
 

@@ -98,21 +98,23 @@ class Entry:
         """Let in somebody whom the rules let in, unless something else speaks against it."""
         who, direction = subject.person_id, attempt.direction
         self._waiting.pop(who, None)
-        objection = self._objection(subject, ruling, direction, at)
-        if objection is not None and objection.waits:
-            until_s = self._monotonic() + self._within_s
-            self._waiting[who] = attempt, objection.reason, until_s
-            return Result(objection.reason, waits=True)
-        reason = objection.reason if objection is not None else self.refusal(subject)
+        reason = self.refusal(subject)
+        if reason is None:
+            objection = self._objection(subject, ruling, direction, at)
+            if objection is not None and objection.waits:
+                until_s = self._monotonic() + self._within_s
+                self._waiting[who] = attempt, objection.reason, until_s
+                return Result(objection.reason, waits=True)
+            reason = None if objection is None else objection.reason
         visitors = self._parts.visitors
         if reason is None and attempt.visitor is not None and visitors is not None:
             reason = None if visitors.spend(attempt.visitor) else "code_used"
-        if reason is not None:
-            if self._parts.areas is not None:
-                self._parts.areas.withdrawn(who)
-            self.deny(attempt, reason)
-            return Result(reason)
-        return self._open(attempt, subject, ruling, at)
+        if reason is None:
+            return self._open(attempt, subject, ruling, at)
+        if self._parts.areas is not None:
+            self._parts.areas.withdrawn(who)
+        self.deny(attempt, reason)
+        return Result(reason)
 
     def _objection(
         self, subject: Subject, ruling: Ruling, direction: Direction, at: float
@@ -198,8 +200,8 @@ class Entry:
             **dict(attempt.more),
         }
 
-    def tick(self) -> list[str]:
-        """End what was waited for too long; the reasons."""
+    def tick(self) -> list[tuple[str, str | None]]:
+        """End what was waited for too long; the reasons, and at which readers."""
         now_s = self._monotonic()
         ended = []
         for who, (attempt, reason, until_s) in list(self._waiting.items()):
@@ -209,7 +211,7 @@ class Entry:
             if self._parts.areas is not None:
                 self._parts.areas.withdrawn(who)
             self.deny(attempt, reason)
-            ended.append(reason)
+            ended.append((reason, attempt.reader))
         return ended
 
     def _raise_silent_alarm(self, attempts: Iterable[Attempt], *, opened: bool) -> None:

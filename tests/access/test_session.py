@@ -300,9 +300,18 @@ def test_a_doubtful_face_and_the_card_of_somebody_else() -> None:
 def test_a_doubtful_face_and_nothing_more() -> None:
     door = Door({FACE})
     door.doubtful("ada", 0.6)
+    assert door.session.doubted == "ada"
     assert door.doubtful("ada", 0.6, 8) == []  # they stand there still
-    assert door.run(door.session.tick(22.9)) == []
-    assert door.run(door.session.tick(23)) == ["ada out: doubtful"]
+    assert door.run(door.session.tick(14.9)) == []
+    assert door.run(door.session.tick(15)) == ["ada out: doubtful"]
+    assert door.session.doubted is None
+
+
+def test_the_best_of_what_a_doubtful_face_showed_counts() -> None:
+    door = Door({FACE})
+    door.doubtful("ada", 0.6)
+    door.doubtful("ada", 0.3, 8)
+    assert door.card("ada", 9) == ["ada in by card+face"]
 
 
 def test_a_doubtful_face_that_becomes_clear() -> None:
