@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,11 @@ class Presence:
                 return self._drop([p for p, at in self._places.items() if at.order <= word.order])
             case _:
                 return self._drop([word.person_id] if word.person_id in self._places else [])
+
+    def drop_old(self, order: int, areas: Container[str]) -> tuple[str, ...]:
+        """Of who was in one of these areas before that, nothing is known any more; who they are."""
+        old = [p for p, at in self._places.items() if at.order < order and at.area in areas]
+        return self._drop(old)
 
     def place(self, person_id: str) -> Place | None:
         """The last word about somebody; None: there is none that counts."""

@@ -11,8 +11,8 @@ from edged.cli.output import BadUsage, add_config, add_json, person_id
 from edged.config.load import load
 from edged.events.outbox import make_outbox
 from edged.events.types import utc_text
-from edged.service.areas import here_of
 from edged.service.areas_log import look
+from edged.service.areas_passing import here_of
 from edged.service.areas_store import AreasStore, areas_path
 from edged.service.areas_words import CHANGED, Reader, changed
 from edged.vault.keys import load_key

@@ -10,12 +10,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from edged.access.daily import day_of, last_time
-from edged.access.threshold import Here, Threshold
+from edged.access.threshold import Threshold
 from edged.access.zone import source_of
 from edged.mqtt.catalogue import Reply
 from edged.mqtt.topics import topics_of
 from edged.service import areas_words as words
 from edged.service.areas_log import AreasLog
+from edged.service.areas_passing import Passing, here_of
 from edged.service.areas_store import AreasStore, areas_path
 from edged.service.peers import Peers, Said
 from edged.service.visitors import USED
@@ -39,6 +40,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_EVERY_S = 0.5
 _AT_ONCE = 500
+_TIDY_EVERY_S = 3600.0
 
 
 class Areas:
@@ -82,6 +84,7 @@ class Areas:
         self._threshold = Threshold(self._here, self._log.presence)
         self._peers: Peers | None = None
         self._told: dict[str, bool] = {}
+        self._tidy_s = float("-inf")
         self._inbox: queue.SimpleQueue[_Item] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
@@ -139,10 +142,10 @@ class Areas:
         """The door opens for somebody, and for those who waited for them."""
         del ruling, at  # it was judged by them before
         if self._config.access is None:
-            return Passing(self, (), subject.person_id)
+            return Passing(self.ended, (), subject.person_id)
         with self._log.lock:
             going = self._threshold.granted(subject, direction, t_s=self._monotonic())
-        return Passing(self, going, subject.person_id)
+        return Passing(self.ended, going, subject.person_id)
 
     def withdrawn(self, person_id: str) -> None:
         """Whoever met no objection, or waits for somebody, does not pass, after all."""
@@ -209,6 +212,9 @@ class Areas:
         return found
 
     def _look(self) -> None:
+        if self._monotonic() >= self._tidy_s:
+            self._tidy_s = self._monotonic() + _TIDY_EVERY_S
+            self._log.drop_old(self._here.outside)
         self._log.follow()
         self._forgive()
         self._tell()
@@ -287,56 +293,3 @@ class Areas:
                 self._state.restore("peers")
             else:
                 self._state.degrade("peers", self._peers.problem)
-
-
-class Passing:
-    """Somebody's grant, and that of those who pass with them; `entered` or `not_entered` is called
-    once, on any thread.
-
-    Attributes:
-        passback: whether they are inside already, as far as is known; for ``access.granted``.
-        together: who passes with them.
-    """
-
-    def __init__(self, areas: Areas, going: tuple[Going, ...], person_id: str) -> None:
-        self._areas = areas
-        self._going = going
-        self.passback = any(one.passback for one in going if one.person_id == person_id)
-        self.together = tuple(one.person_id for one in going if one.person_id != person_id)
-
-    def entered(self) -> None:
-        """The door was opened, or has no contact."""
-        self.ended(opened=True)
-
-    def not_entered(self) -> None:
-        """The grant ended, and it was not."""
-        self.ended(opened=False)
-
-    def ended(self, opened: bool) -> None:
-        """Either of the two; a second call says nothing."""
-        going, self._going = self._going, ()
-        if going:
-            self._areas.ended(going, passed=opened)
-
-
-def here_of(config: Config) -> Here:
-    """What is configured."""
-    access = config.access
-    if access is None:
-        return Here()
-    within_s = access.two_people_within_s
-    area = access.area
-    if area is None:
-        return Here(within_s=within_s)
-    passback = area.passback
-    if passback is None:
-        return Here(area.name, area.outside, area.most, within_s=within_s)
-    return Here(
-        area.name,
-        area.outside,
-        area.most,
-        passback.mode,
-        int(passback.again_after_s * 1000),
-        passback.offline,
-        within_s,
-    )

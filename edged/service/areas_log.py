@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 MOST_READ = 100_000
 """Events of our log that are read again where nothing else says who is where."""
 
+KEPT_MS = 31 * 86_400_000
+"""For so long it is known of who is not inside that they are not."""
+
 _KEEP_EVERY = 1000  # events that changed nothing
 
 
@@ -180,6 +183,12 @@ class AreasLog:
         self.record(
             CHANGED, lambda order: changed(None, None, order if until is None else until, "clock")
         )
+
+    def drop_old(self, outside: str) -> None:
+        """Who has been outside, or nowhere, for long is nobody's concern; that saves no event."""
+        now = self.now()
+        with self.lock:
+            self._unkept.update(self.presence.drop_old(now - KEPT_MS, ("", outside)))
 
     def forgive(self, moment: float) -> None:
         """Remember when it was time last to forget where everybody is."""

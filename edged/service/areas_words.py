@@ -61,7 +61,7 @@ class Reader:
         if type(order) is not int or not 0 < order < LATEST:
             raise ValueError("order is no number that a terminal gives")
         area = data.get("area")
-        if area is not None and not (isinstance(area, str) and _NAME.match(area)):
+        if area is not None and not (isinstance(area, str) and _NAME.fullmatch(area)):
             raise ValueError("area is no name")
         if kind == CHANGED:
             if data.get("person_id") is None:

@@ -124,6 +124,16 @@ def test_nothing_is_known_of_somebody_who_was_erased() -> None:
     assert (presence.inside("lab"), list(presence.people())) == (0, [])
 
 
+def test_who_was_outside_long_ago_is_nobodys_concern() -> None:
+    presence = Presence()
+    for name, area, order in (("ada", "outside", 9), ("bob", None, 9), ("cy", "lab", 9)):
+        presence.take(Moved(name, area, order, "a"))
+    presence.take(Moved("dee", "outside", 10, "a"))
+    assert presence.drop_old(10, ("", "outside")) == ("ada", "bob")
+    assert {name for name, _ in presence.people()} == {"cy", "dee"}
+    assert presence.inside("outside") == 1
+
+
 def test_a_group_was_in_today_if_its_last_one_was() -> None:
     presence = Presence()
     presence.take(LetIn(frozenset({"staff"}), 8, 20))

@@ -279,6 +279,16 @@ def test_somebody_who_was_erased_is_nowhere(make: Callable[..., Here]) -> None:
     assert here.inside == 1
 
 
+def test_who_has_been_outside_for_a_month_is_kept_no_more(make: Callable[..., Here]) -> None:
+    here = make()
+    here.passes("ada")
+    here.passes("bob")
+    here.passes("bob", "out")
+    here.clock.go_on(32 * 86_400)
+    wait(lambda: here.kept == {"ada"})
+    assert here.reason("ada") == "anti_passback"
+
+
 def test_a_wipe_of_the_gallery_takes_all_places_with_it(make: Callable[..., Here]) -> None:
     here = make()
     here.passes("ada")
