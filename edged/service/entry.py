@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edged.access.request import Direction, Factor, Objection, Ruling, Subject
     from edged.door.mode import Asking
     from edged.service.access import AccessParts, House
-    from edged.service.areas import Passing
+    from edged.service.areas_passing import Passing
     from edged.service.visitors import Visitor
 
 log = logging.getLogger(__name__)
