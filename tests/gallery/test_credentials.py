@@ -467,6 +467,14 @@ def test_nothing_that_is_told_holds_a_card_or_a_pin(gallery: Gallery) -> None:
     assert read_profile(profile.carried()) == profile
 
 
+def test_a_profile_that_says_nothing_of_cards_and_pins_takes_over_those_there_are() -> None:
+    known = read_profile({"groups": ["a"], "cards": [CARD], "pin": PIN, "extended": True})
+    kept = Profile(groups=("b",)).with_credentials_of(known)
+    assert (kept.groups, kept.cards, kept.pin, kept.extended) == (("b",), (CARD,), known.pin, True)
+    other = read_profile({"cards": ["7"]})
+    assert other.with_credentials_of(known) == other
+
+
 def test_older_software_reads_a_profile_that_has_none_of_it() -> None:
     assert Profile(groups=("a",)).carried() == {"groups": ["a"]}
 

@@ -280,3 +280,22 @@ def test_what_an_interruption_leaves_is_whole_people(site, source):
         assert set(site.held().items()) <= {("ann", 2), ("bob", 2), ("cy", 1)}
     site.bring(source)
     assert site.held() == {"ann": 2, "bob": 2, "cy": 1}
+
+
+def test_a_card_of_somebody_else_refuses_that_person_alone(site, tmp_path):
+    folder = tmp_path / "table"
+    folder.mkdir()
+    for name in ("ann", "bob"):
+        (folder / f"{name}.jpg").write_bytes(faces()[name])
+    table = folder / "people.csv"
+    table.write_text("person_id,image,cards\nann,ann.jpg,12;0x34\nbob,bob.jpg,34\n")
+    told = site.bring(table)
+    assert told.reasons == {"card_taken": 1}
+    assert site.held() == {"ann": 1}
+    table.write_text("person_id,image,cards\nann,ann.jpg,12\nbob,bob.jpg,34\n")
+    assert site.bring(table).outcomes == {"enrolled": 2}
+    assert site.held() == {"ann": 1, "bob": 1}
+    table.write_text("person_id,image,cards\nann,ann.jpg,34\nbob,bob.jpg,34\n")
+    assert site.bring(table).reasons == {"card_taken": 1}
+    with site.gallery() as gallery:
+        assert gallery.profile("ann").cards == ("12",)

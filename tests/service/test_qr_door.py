@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import cv2
+import paho.mqtt.publish as publish
 import pytest
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from edged.access.token import Visit, write_token
 from edged.camera.images import read_image
+from edged.events.types import EVENT_TYP, Event
 from edged.gallery.profile import Profile
+from edged.vault.identity import Identity
+from edged.vault.secret import Secret
 from tests.service.codes import held_into
 from tests.service.kit import PERSON, PRIVATE_PEM, wait
 
@@ -73,7 +78,8 @@ def open_lobby(
             with terminal.gallery() as gallery:
                 gallery.set_profile(PERSON, Profile(groups=("staff",)))
 
-        door = open_door(planted, access={"rules": rules, "qr": {}, "pins": {"tries": 50}, **more})
+        access = {"rules": rules, "qr": {}, "pins": {"tries": 50}}
+        door = open_door(planted, access=access, **more)
         return Lobby(door, views, tmp_path)
 
     return make
@@ -131,3 +137,41 @@ def test_a_visitor_is_let_in_with_their_escort_and_their_code_is_used(
     assert used["person_id"] == "guest-17"
     with lobby.door.terminal.outbox() as outbox:
         assert outbox.nonce_used(f"qr/{used['digest']}")
+
+
+OTHER_DOOR, STRANGER = Identity(Secret(b"\x07" * 32)), Identity(Secret(b"\x08" * 32))
+
+
+def test_a_code_that_was_used_at_another_door_of_the_site_is_used_here(
+    open_lobby: Callable[..., Lobby],
+) -> None:
+    peer = {"terminal": "door-2", "public_key": OTHER_DOOR.signing_public}
+    lobby = open_lobby(peers=[peer])
+
+    def said(key: Identity, digest: str, seq: int) -> None:
+        data = {"person_id": "guest-17", "digest": digest}
+        event = Event(
+            f"{seq:032x}", seq, "access.code_used", "2026-03-01T08:00:00.000Z", "synced", data,
+            "5ca1ab1e0ddba11f",
+        )  # fmt: skip
+        signature = key.sign_detached(event.canonical(), EVENT_TYP)
+        publish.single(
+            "edged/hq/door-2/event/access.code_used",
+            json.dumps(event.to_message(False, signature)),
+            1,
+            port=lobby.door.site.port,
+        )
+
+    forged, used = (Visit("guest-17", "hq", 1, 2) for _ in range(2))
+
+    def heard() -> bool:  # again and again, until it listens
+        said(STRANGER, forged.digest, 1)
+        said(OTHER_DOOR, used.digest, 2)
+        with lobby.door.terminal.outbox() as outbox:
+            return outbox.nonce_used(f"qr/{used.digest}")
+
+    wait(heard)
+    lobby.hold(token(jti=used.jti))
+    lobby.denied("code_used")
+    lobby.hold(token(jti=forged.jti))
+    lobby.granted("guest-17")
