@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ class DoorInputs:
     def __init__(self, settings: DoorSettings, control: DoorControl, state: State) -> None:
         self._control = control
         self._state = state
+        self._lock = threading.Lock()  # one teller at a time
         self._faults: dict[str, InputFault] = {}
         self._pressed: bool | None = None
         self._renewed_s = 0.0
@@ -108,18 +110,19 @@ class DoorInputs:
 
     def _fault(self, name: str) -> Callable[[InputFault | None], None]:
         def told(fault: InputFault | None) -> None:
-            if fault is None:
-                self._faults.pop(name, None)
-                self._control.record("door.input_fault", input=name, fault=None, text="")
-            else:
-                self._faults[name] = fault
-                text = fault.text[:300]
-                self._control.record("door.input_fault", input=name, fault=fault.kind, text=text)
-            faults = dict(self._faults)
-            if faults:
-                what = (f"{one} {fault.kind}: {fault.text}" for one, fault in faults.items())
-                self._state.degrade(PART, "; ".join(what))
-            else:
-                self._state.restore(PART)
+            kind, text = (None, "") if fault is None else (fault.kind, fault.text[:300])
+            self._control.record("door.input_fault", input=name, fault=kind, text=text)
+            with self._lock:
+                self._faults = {one: f for one, f in self._faults.items() if one != name}
+                if fault is not None:
+                    self._faults[name] = fault
+                self._tell()
 
         return told
+
+    def _tell(self) -> None:
+        if not self._faults:
+            self._state.restore(PART)
+            return
+        what = (f"{name} {fault.kind}: {fault.text}" for name, fault in self._faults.items())
+        self._state.degrade(PART, "; ".join(what))

@@ -326,6 +326,13 @@ def test_a_contact_that_nobody_can_read_makes_no_forced_door() -> None:
     assert types(story.leaf(6.0, "closed")) == ["door.closed"]
 
 
+def test_what_is_said_twice_is_one_event() -> None:
+    story = Story()
+    assert story.leaf(1.0, "closed") == []
+    story.leaf(2.0, "open")
+    assert story.leaf(3.0, "open") == []
+
+
 def test_how_the_door_stands_at_the_start_is_no_event() -> None:
     story = Story(shut=False)
     assert story.leaf(1.0, "open") == []
@@ -487,3 +494,34 @@ def test_what_holds_a_door_open_lasts() -> None:
     assert story.door.held
     story.then(Ordered(2.0, "normal"), Fire(3.0, active=True))
     assert story.door.held
+
+
+def test_relocking_never_prolongs_what_would_end_sooner() -> None:
+    story = Story(PLAN._replace(minimum_pulse_s=10.0))
+    story.then(Ask(1.0, "recognised"))
+    story.leaf(1.5, "open")
+    story.leaf(2.0, "closed")
+    assert story.door.free_until_s == 4.0
+
+
+def test_who_was_let_in_a_moment_after_the_door_was_forced_did_not_open_it() -> None:
+    story = Story()
+    story.then(Ask(1.0, "recognised"))
+    assert story.leaf(1.02, "open", 0.98) == [Record("door.forced", {})]
+
+
+def test_a_switch_that_takes_long_to_be_believed_is_judged_by_when_it_moved() -> None:
+    story = Story()
+    story.then(Ask(1.0, "recognised", 1.0))
+    story.then(Tick(3.0), Tick(4.0))
+    assert types(story.leaf(4.4, "open", 1.9)) == ["door.opened"]
+
+
+@pytest.mark.parametrize(("since_s", "alarm_at_s"), [(1e9, 35.0), (-1e9, 32.0)])
+def test_a_moment_that_cannot_be_is_taken_for_one_that_can(
+    since_s: float, alarm_at_s: float
+) -> None:
+    story = Story()
+    story.then(Tick(5.0))
+    assert types(story.leaf(5.0, "open", since_s)) == ["door.forced"]
+    assert story.door.alarm_at_s == alarm_at_s
