@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from edged.service.simulate import Event, Outcome
 
 _LARGEST_FILE = 20_000_000
-_MOST_EVENTS = 100_000
-_TOO_MANY = f"more than {_MOST_EVENTS} events"
+_MOST_LINES = 100_001
 _FIELDS = ("time", "person", "groups", "factors", "direction", "entered", "mode", "fire")
 _MODES = ("normal", "open", "secured", "locked_down")
 _YES, _NO = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
@@ -85,10 +84,12 @@ class _Reader:
 
     def events(self) -> Iterator[Event]:
         text = self._text()
+        if text.count("\n") > _MOST_LINES:
+            raise SourceError(f"{self._path}: more than {_MOST_LINES} lines")
         rows = _json_rows(text) if self._path.suffix in (".jsonl", ".json") else _csv_rows(text)
-        for count, (number, row) in enumerate(rows, start=1):
+        for number, row in rows:
             try:
-                yield self._event(number, row if count <= _MOST_EVENTS else _TOO_MANY)
+                yield self._event(number, row)
             except ValueError as fault:
                 raise SourceError(f"{self._path}:{number}: {fault}") from fault
 
@@ -160,7 +161,7 @@ def _csv_rows(text: str) -> Iterator[tuple[int, Row | str]]:
             elif any(row.values()):
                 yield reader.line_num, dict(row)
     except csv.Error as fault:
-        yield reader.line_num, str(fault)
+        yield reader.reader.line_num, str(fault)
 
 
 def _json_rows(text: str) -> Iterator[tuple[int, Row | str]]:
