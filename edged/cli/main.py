@@ -24,6 +24,7 @@ from edged.errors import (
     InstallerError,
     KeyUnavailable,
     NoUsableFace,
+    RulesError,
     SourceError,
     WrongKey,
 )
@@ -41,6 +42,7 @@ _MENDED_BY_HAND = (
     ImageError,
     InstallerError,
     KeyUnavailable,
+    RulesError,
     SourceError,
     WrongKey,
 )
@@ -112,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         output.fault(str(fault), "no_usable_face")
         return NO_FACE
     except _MENDED_BY_HAND as fault:
-        configuration = isinstance(fault, ConfigError)
+        configuration = isinstance(fault, ConfigError | RulesError)
         output.fault(str(fault), "bad_configuration" if configuration else "bad_input")
         return BAD_INPUT
     except EdgedError as fault:
