@@ -168,10 +168,10 @@ class Areas:
     def _record(self, going: Going) -> None:
         if going.passed:
             area = self._here.leads_to(going.direction)
-            self._log.record(words.PASSED, lambda order: words.passed(going, area, order))
+            self._log.record("access.passed", lambda order: words.passed(going, area, order))
         else:
             data = words.not_entered(going.person_id, going.direction)
-            self._journal.record(words.NOT_ENTERED, **data)
+            self._journal.record("access.not_entered", **data)
         with self._log.lock:
             self._threshold.arrived(going)
         self._tell()
@@ -241,7 +241,7 @@ class Areas:
             before = self._log.presence.area(args.person_id) if args.person_id else None
         who, by = {"command": context.id, "key": context.key_id}, "command"
         recorded = self._log.record(
-            words.CHANGED,
+            "area.changed",
             lambda order: words.changed(args.person_id, args.area, order, by, **who),
         )
         self._tell()

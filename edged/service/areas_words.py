@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edged.access.request import Direction
     from edged.access.threshold import Going
 
-PASSED, NOT_ENTERED, CHANGED = "access.passed", "access.not_entered", "area.changed"
+PASSED, CHANGED = "access.passed", "area.changed"
 SHARED = (PASSED, CHANGED)
 """What other terminals follow."""
 
