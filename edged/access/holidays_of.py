@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _SITE = "a date of the site"
 _MOST_YEARS = 20
+_ANY_YEAR = 2026
 Names = dict[int, str]
 """Names of days, by the day's ordinal."""
 
@@ -95,6 +96,7 @@ def _country(settings: Holidays) -> Callable[[int], Names] | None:
         near = difflib.get_close_matches(part, known[code], n=1, cutoff=0.4)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known[code]) or 'none'}"
         raise RulesError(f"subdivision: unknown in {code}; {hint}")
+    _year(code, part, _ANY_YEAR)  # the library loads a country when it is first asked
     return lambda year: _year(code, part, year)
 
 
