@@ -67,6 +67,7 @@ class _Ready:
     views: list[View]
     profile: Profile | None
     lines: list[Entry]
+    image: str
 
 
 class Import:
@@ -188,7 +189,8 @@ class Import:
             else:
                 outcome: Outcome = "enrolled" if place in chosen else "known"
                 lines.append(_line(someone.id, one, outcome, quality=view.quality))
-        ready = _Ready(someone.id, [views[i] for i in chosen], profile, lines)
+        image = looked[0].photo.name if looked else ""
+        ready = _Ready(someone.id, [views[i] for i in chosen], profile, lines, image)
         if chosen:
             self._ready.append(ready)
         elif person is not None:
@@ -259,7 +261,9 @@ class Import:
 
     def _tell_refused(self, one: _Ready, fault: GalleryError) -> None:
         why, text = reason_of(fault), str(fault)
-        self._tell(replace(line, outcome="refused", reason=why, text=text) for line in one.lines)
+        # of images that are settled nothing new is said: then the person is refused by one of them
+        lines = one.lines or [Entry(one.id, one.image, "refused")]
+        self._tell(replace(line, outcome="refused", reason=why, text=text) for line in lines)
 
     def _tell(self, lines: Iterable[Entry]) -> None:
         for line in lines:
