@@ -16,7 +16,7 @@ from edged.access.request import Ask
 from edged.access.threshold import Threshold
 from edged.door.mode import in_force, opens
 from edged.door.timetable import noticed, wished
-from edged.service.areas import here_of
+from edged.service.areas_passing import here_of
 
 if TYPE_CHECKING:
     from edged.access.request import Direction, Factor, Objection, Ruling, Subject
