@@ -11,6 +11,7 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from edged.decision.outcome import Kind, Rule
+from edged.service import explain_access as access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +19,13 @@ if TYPE_CHECKING:
 DECISIONS = frozenset(kind.value for kind in Kind)
 """The types of events that a decision about somebody's face made."""
 
-EXPLAINED = DECISIONS | {"door.unlocked", "command.refused", "enrol.failed"}
+EXPLAINED = DECISIONS | {
+    "access.duress",
+    "access.locked_out",
+    "door.unlocked",
+    "command.refused",
+    "enrol.failed",
+}
 """The types of events that have words of their own."""
 
 
@@ -86,6 +93,10 @@ class _Facts:
     def true(self, name: str) -> bool:
         return self._data.get(name) is True
 
+    def part(self, name: str) -> Mapping[str, Any]:
+        value = self._data.get(name)
+        return value if isinstance(value, dict) else {}
+
     def rest(self) -> list[str]:
         """Everything, for what has no words."""
         return [f"{name}: {value}" for name, value in self._data.items()]
@@ -98,6 +109,9 @@ def explain(event: Mapping[str, Any]) -> Explanation:
         return Explanation(None, kind, "what it said was erased with the person whom it named")
     if kind in DECISIONS:
         return _decision(Kind(kind), facts)
+    if kind in ("access.duress", "access.locked_out"):
+        words = access.forced(facts) if kind == "access.duress" else access.locked_out(facts)
+        return Explanation(None, *words)
     if kind == "door.unlocked":
         return _unlocked(facts)
     if kind == "command.refused":
@@ -112,7 +126,13 @@ def _decision(kind: Kind, facts: _Facts) -> Explanation:
     mode = _MODES.get(facts.text("reason") or "")
     words = RULES[rule] if rule is not None else _UNKNOWN
     why, otherwise = words.why, words.otherwise(facts)
-    if mode is not None:
+    kept_out = access.keeps_out(facts)
+    if access.without_face(facts):
+        why, otherwise = kept_out or access.WITHOUT_FACE, access.otherwise(facts)
+    elif kept_out is not None:
+        why = f"{kept_out}; recognition itself: {why}"
+        otherwise = access.otherwise(facts) or otherwise
+    elif mode is not None:
         why, otherwise = f"{mode}; recognition itself: {why}", [_MODE_OTHERWISE, *otherwise]
     return Explanation(
         None if rule is None else rule.value,
@@ -120,11 +140,20 @@ def _decision(kind: Kind, facts: _Facts) -> Explanation:
         why,
         tuple(
             line
-            for line in (_views(facts), _asked(facts), _compared(facts), _risk(facts), _by(facts))
+            for line in (
+                access.ruled(facts),
+                access.shown(facts),
+                *(() if access.without_face(facts) else _of_the_face(facts)),
+                _by(facts),
+            )
             if line
         ),
         tuple(otherwise),
     )
+
+
+def _of_the_face(facts: _Facts) -> tuple[str | None, ...]:
+    return _views(facts), _asked(facts), _compared(facts), _risk(facts)
 
 
 def rule_of(kind: Kind, facts: _Facts) -> Rule | None:

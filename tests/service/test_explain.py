@@ -176,7 +176,8 @@ NAMES = (
     "rule", "reason", "similarity", "runner_up", "threshold", "review_threshold", "implied_fpir",
     "people", "margin", "lookalike", "quality", "fused_quality", "minimum_quality", "frames",
     "seen", "defects", "duration_s", "instructions", "profile", "policy", "model", "person_id",
-    "name", "command", "id", "key", "text", "cause", "unrecorded", "other",
+    "name", "command", "id", "key", "text", "cause", "unrecorded", "other", "by", "factors",
+    "reader", "direction", "passback", "opened", "what", "rest_s",
 )  # fmt: skip
 values = st.recursive(
     st.none()
@@ -189,7 +190,12 @@ values = st.recursive(
     max_leaves=5,
 )
 kinds = st.sampled_from(sorted(EXPLAINED)) | st.text(min_size=1, max_size=8)
-reasons = st.sampled_from(["matched", "lookalike", "doubtful", "secured", "come_closer"]) | values
+reasons = (
+    st.sampled_from(
+        ["matched", "lookalike", "doubtful", "secured", "come_closer", "permitted", "no_rule"]
+    )
+    | values
+)
 bodies = st.dictionaries(st.sampled_from(NAMES), values) | values
 
 
