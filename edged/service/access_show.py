@@ -29,6 +29,7 @@ _WHYS = {
     "factor_missing": "timeout",
     "timed_out": "timeout",
 }
+_TOLD = ("code_used", "code_expired", "code_not_yet")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ def phase_of(kind: Kind) -> Phase:
 
 def why_of(reason: str) -> str | None:
     """What the person may know of a reason; never whether a card is known or a PIN near."""
+    if reason in _TOLD:  # of a code that is ours
+        return reason
     return "wrong_factor" if reason.startswith("code_") else _WHYS.get(reason, reason)
 
 
