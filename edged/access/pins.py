@@ -133,9 +133,7 @@ class Guard:
         """
         try:
             document = json.loads(text)
-            written_s = float(document["wall"])
-            if not isfinite(written_s):
-                raise ValueError("not a time")
+            written_s = _finite(document["wall"])
             past_s = 0.0 if wall_s is None else max(0.0, wall_s - written_s)
             counts = {
                 str(one): self._read(told, now_s, past_s)
@@ -150,6 +148,11 @@ class Guard:
         wrong, rests, left_s = told
         if not (type(wrong) is type(rests) is int and wrong >= 0 and rests >= 0):
             raise ValueError("not a count")
-        if not isfinite(left_s):
-            raise ValueError("not a time")
-        return Count(wrong, rests, now_s + min(left_s - past_s, self._longest_s))
+        return Count(wrong, rests, now_s + min(_finite(left_s) - past_s, self._longest_s))
+
+
+def _finite(told: float) -> float:
+    seconds = float(told)
+    if not isfinite(seconds):
+        raise ValueError("not a time")
+    return seconds

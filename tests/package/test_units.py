@@ -196,7 +196,8 @@ def uncommented() -> str:
     """The example with every setting that stands behind a ``#`` in force."""
     text = EXAMPLE.read_text(encoding="utf-8")
     head, body = text.split("\nsite:", 1)
-    body = re.sub(r"^( *)# ?( *[a-z_]+:|  *- (?:id:|terminal:|\{)| +(?:-----|…))", r"\1\2", body, flags=re.MULTILINE)
+    behind = r"^( *)# ?( *[a-z_]+:|  *- (?:id:|terminal:|\{)| +(?:-----|…))"
+    body = re.sub(behind, r"\1\2", body, flags=re.MULTILINE)
     body = body.replace("…", KEY_PEM)
     for other in ("driver: simulated", "credential: edged.key", "env: EDGED_KEY"):  # one of each
         assert other in body

@@ -24,7 +24,6 @@ from edged.mqtt.contract.fields import (
 )
 from edged.types import Instruction
 
-
 FACTORS = tuple(one.value for one in Factor)
 
 
