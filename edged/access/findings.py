@@ -6,7 +6,7 @@ import difflib
 from typing import TYPE_CHECKING, Protocol
 
 from edged.access.finding import Finding, Place
-from edged.access.grid import Grid
+from edged.access.grid import MOST_ERAS, Grid
 from edged.access.shadows import shadows
 from edged.config.access import FACTORS
 
@@ -53,14 +53,13 @@ def findings(
         known: who is enrolled; None, or nobody: nothing is said of groups and people.
     """
     calendar = book.calendar
-    names = sorted({*config.schedules, *_named(config)})
-    grid = Grid(
-        calendar.schedules,
-        names,
-        holidays=not calendar.holidays.none,
-        today=calendar.day(now).toordinal(),
-    )
-    found = [*_schedules(config, calendar, grid, now), *_factors(config)]
+    today = calendar.day(now).toordinal()
+    grid = _grid(calendar, sorted(set(_named(config))), today)
+    found = [*_schedules(config, calendar, today), *_factors(config)]
+    if grid.until is not None:
+        text = f"become or cease to be valid on more than {MOST_ERAS} days; what follows "
+        text += f"holds until {grid.until}, and rules that are never reached are not told"
+        found.append(Finding(("schedules",), text))
     found += shadows(book.rules, grid)
     if known is not None and known.people:
         found += _nobody(config, known)
@@ -82,10 +81,13 @@ def _named(config: Config) -> Iterator[str]:
         yield from (span.when for span in spans)
 
 
-def _schedules(config: Config, calendar: Calendar, grid: Grid, now: float) -> Iterator[Finding]:
-    today = calendar.day(now).toordinal()
+def _grid(calendar: Calendar, names: Collection[str], today: int) -> Grid:
+    return Grid(calendar.schedules, names, holidays=not calendar.holidays.none, today=today)
+
+
+def _schedules(config: Config, calendar: Calendar, today: int) -> Iterator[Finding]:
     for name, settings in config.schedules.items():
-        if grid.of(name):
+        if _grid(calendar, [name], today).of(name):
             continue
         weekly = calendar.schedules[name]
         if not any(weekly.week) and not weekly.holidays:

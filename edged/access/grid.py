@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from edged.access.weekly import Weekly
 
-_MOST_ERAS = 30
+MOST_ERAS = 60
 _A_WEEK_AND_A_DAY = 8
 
 
@@ -29,6 +29,10 @@ class Grid:
         names: the schedules that will be asked for.
         holidays: whether there can be any.
         today: ordinal of the day that is the first to count.
+
+    Attributes:
+        until: the day from which on nothing is known, as there are too many days on which
+            schedules become or cease to be valid; None: all is known.
     """
 
     def __init__(
@@ -44,13 +48,14 @@ class Grid:
         used = [schedules[name] for name in names]
         turns = {one.first for one in used if one.first is not None}
         turns |= {one.last + 1 for one in used if one.last is not None}
-        # Beyond so many changes of validity nobody plans.
-        begins = sorted({today, *(turn for turn in turns if turn > today)})[:_MOST_ERAS]
+        begins = sorted({today, *(turn for turn in turns if turn > today)})
+        self.until = date.fromordinal(begins[MOST_ERAS]) if len(begins) > MOST_ERAS else None
+        begins, end_of_all = begins[:MOST_ERAS], begins[MOST_ERAS] if self.until else None
         self._dated = len(begins) > 1
         flags = (False, True) if holidays else (False,)
         self._kinds = [
             (day, holiday, eve)
-            for begin, end in zip(begins, [*begins[1:], None], strict=True)
+            for begin, end in zip(begins, [*begins[1:], end_of_all], strict=True)
             for day in range(begin, min(begin + _A_WEEK_AND_A_DAY, end or begin + 10))
             for holiday, eve in product(flags, flags)
         ]

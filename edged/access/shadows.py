@@ -33,7 +33,8 @@ def shadows(rules: Sequence[Rule], grid: Grid) -> Iterator[Finding]:
         taken = decided.get(_EVERYBODY, 0)
         own = {one: times & ~(taken | decided.get(one, 0)) for one in _named(rule)}
         if not any(own.values()):
-            yield _unreached(rule, [other for other, _ in before if _meet(other, rule, grid)])
+            if grid.until is None:  # else it may be reached later
+                yield _unreached(rule, [other for other, _ in before if _meet(other, rule, grid)])
         else:
             for other, theirs in before:
                 yield from _contradiction(rule, times, other, theirs, grid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -375,15 +375,28 @@ def test_times_in_texts_say_on_which_day_where_that_matters() -> None:
 
 
 def test_very_many_changes_of_validity_are_looked_at_for_a_while_only() -> None:
-    names = {
-        f"s{n}": Schedule(
-            days={"daily": ("08:00-09:00",)}, valid_from=date(2027, 1, 1 + n % 28)
-        ).model_copy(update={"valid_until": date(2028 + n, 1, 1)})
-        for n in range(200)
+    days = [date(2027, 1, 1) + timedelta(days=number) for number in range(100)]
+    schedules = {
+        f"s{number}": {"days": {"daily": ["08:00-09:00"]}, "valid_from": day.isoformat()}
+        for number, day in enumerate(days)
     }
+    found = of_rules(
+        *({"when": name, "groups": ["staff"]} for name in schedules),
+        {"when": "s0", "groups": ["staff"]},
+        {"when": "office", "groups": ["guard"]},
+        {"when": "evening", "groups": ["guard"], "deny": True},
+        schedules=schedules,
+    )
+    assert len(found) == 2
+    assert found[0].startswith("schedules: become or cease to be valid on more than 60 days")
+    assert f"holds until {days[59]}" in found[0]
+    assert "mon 17:00, where rule r101" in found[1]  # what contradicts does so in any case
+
+    names = {name: Schedule.model_validate(one) for name, one in schedules.items()}
     grid = Grid(compiled(names), list(names), holidays=True, today=date(2026, 6, 1).toordinal())
-    assert grid.of("s199")
-    assert grid.of("s199").bit_length() <= 30 * 8 * 4 * 1440
+    assert grid.until == days[59]
+    assert 0 < grid.of("s0").bit_length() <= 60 * 8 * 4 * 1440
+    assert not grid.of("s99")
 
 
 def test_dead_rules_are_those_that_decide_at_no_minute() -> None:
