@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from edged.cli.attendance import opened
-from edged.cli.output import BadUsage, add_config, add_json, positive
+from edged.cli.output import BadUsage, add_config, add_json, person_id, positive
 from edged.config.load import load
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def add(command: argparse.ArgumentParser) -> None:
     """Its action and its arguments."""
     actions = command.add_subparsers(required=True, metavar="ACTION")
     action = actions.add_parser("query", help="print events by person, type and time")
-    action.add_argument("--person", metavar="ID", help="that name this person")
+    action.add_argument("--person", type=person_id, metavar="ID", help="that name this person")
     action.add_argument(
         "--type", action="append", default=[], metavar="TYPE", help="such as access.*; often"
     )

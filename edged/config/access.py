@@ -12,12 +12,12 @@ from edged.config.base import Misplaced, Name, Settings, within
 
 FACTORS = ("face", "card", "pin", "qr")
 Factor = Literal["face", "card", "pin", "qr"]
-_ROUND_THE_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d-(([01]\d|2[0-3]):[0-5]\d|24:00)$"
+_ROUND_THE_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _DAYS = rf"^(daily|holidays|{_DAY}(-{_DAY})?)$"
 Span = Annotated[str, Field(pattern=_ROUND_THE_CLOCK)]
 Days = Annotated[str, Field(pattern=_DAYS)]
-Clock = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 FactorSets = Annotated[
     tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...], Field(min_length=1)
 ]

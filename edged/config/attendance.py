@@ -30,4 +30,4 @@ class Attendance(Settings):
     keys: tuple[PunchState, ...] = ()
     key_within_s: Annotated[float, *within(2, 120)] = 15
     fold_within_s: Annotated[float, *within(0, 3600)] = 60
-    day_begins: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")] = "04:00"
+    day_begins: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "04:00"

@@ -138,6 +138,8 @@ def test_what_cannot_be_reported_is_bad_usage(shift: list[str], report: Callable
         (*DAY, "--zone", "../../etc/passwd"),
         (*DAY, "--day-begins", "25:00"),
         (*DAY, "--day-begins", "4:00"),
+        (*DAY, "--day-begins", "\u0660\u0664:\u0660\u0660"),
+        (*DAY, "--person", "\udcff"),
         (*DAY, "--json", "--format", "csv"),
         (*DAY, "--format", "pdf"),
     ):

@@ -105,6 +105,7 @@ def test_what_cannot_be_meant_is_bad_usage(query: Callable[..., Ran]) -> None:
         ("--from", "2026-03-02", "--to", "2026-03-01"),
         ("--last", "0"),
         ("--last", "99999999999"),
+        ("--person", "\udcff"),
         ("--follow", "--json"),
         ("--follow", "--to", "2026-03-01"),
     ):
