@@ -55,6 +55,7 @@ def test_every_command_has_help_and_json(edged, command):
         "clock": ("show", "reset"),
         "ctl": ("watch",),
         "keys": ("show",),
+        "policy": ("explain", "week", "simulate"),
         "provision": ("request", "apply"),
     }
     if command in actions:
