@@ -109,19 +109,16 @@ class QrEye:
 
     def _look_at(self, frame: Frame, decode: Decode) -> None:
         self._looks += 1
-        found = decode(grey(frame.image))[:_MOST_AT_ONCE]
+        # a text beyond all bounds is no code of ours, and need not be remembered whole
+        found = [text[: LARGEST + 1] for text in decode(grey(frame.image))]
+        ours = dict.fromkeys(code for code in found if code.startswith(PREFIX))
         self._seen = {
             text: t_s for text, t_s in self._seen.items() if frame.t_s - t_s < _AGAIN_AFTER_S
         }
-        for text in dict.fromkeys(found):
-            # a text beyond all bounds is no code of ours, and need not be remembered whole
-            code = text[: LARGEST + 1]
-            if not code.startswith(PREFIX):
-                continue
-            new = code not in self._seen
-            self._seen[code] = frame.t_s
-            if new:
-                self._on_reading(Reading(CAMERA, "qr", code, self._direction, frame.t_s))
+        new = [code for code in ours if code not in self._seen][:_MOST_AT_ONCE]  # others: next
+        self._seen.update((code, frame.t_s) for code in ours if code in self._seen or code in new)
+        for code in new:
+            self._on_reading(Reading(CAMERA, "qr", code, self._direction, frame.t_s))
 
 
 def grey(image: Image) -> NDArray[np.uint8]:

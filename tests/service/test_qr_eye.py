@@ -95,6 +95,31 @@ def test_codes_that_are_not_of_this_system_are_passed_over(eye: Eye, text: str) 
     assert eye.see(drawn(text)) == []
 
 
+def wall_of(texts: list[str], width: int = 8) -> Image:
+    """All of them side by side, as on a notice board."""
+    codes = [drawn(text, 2) for text in texts]
+    size = max(len(code) for code in codes)
+    board = np.full((size * -(-len(codes) // width), size * width, 3), 255, np.uint8)
+    for number, code in enumerate(codes):
+        top, left = (size * place for place in divmod(number, width))
+        board[top : top + len(code), left : left + len(code)] = code
+    return board
+
+
+def test_a_visitors_code_is_found_among_fifty_others(eye: Eye) -> None:
+    others = [f"HTTPS://X.ORG/{number:04d}" for number in range(49)]
+    assert eye.see(wall_of([*others, TEXT])) == [TEXT]
+
+
+def test_forged_codes_that_hang_there_keep_nobody_out(eye: Eye) -> None:
+    forged = [PREFIX + f"{number:04d}" for number in range(30)]
+    board = wall_of([*forged, PREFIX + "BB8"], 6)
+    found = [eye.see(board, t_s) for t_s in (0.0, 0.2, 0.4, 0.6)]
+    assert [len(one) for one in found] == [8, 8, 8, 7]  # a few at a time, each once
+    assert {code for one in found for code in one} == {*forged, PREFIX + "BB8"}
+    assert eye.see(board, 0.8) == []
+
+
 def test_a_code_of_three_kilobytes_is_handed_on_cut_short(eye: Eye) -> None:
     found = eye.see(drawn(PREFIX + "7" * 2900, 3))
     assert [len(text) for text in found] == [LARGEST + 1]
