@@ -73,7 +73,7 @@ def effective(
         assert correction.ms is not None  # noqa: S101  # that is where it is placed
         assert correction.state is not None  # noqa: S101  # likewise
         before = first.get(correction.root)
-        synced = before is None or before.synced
+        synced = correction.synced if before is None else before.synced
         found.append(
             Punch(
                 correction.root, correction.person, correction.state, correction.ms,

@@ -27,6 +27,7 @@ class Correction:
         state, ms: as it is from now on; None: it is void, or a presentation more of `folds`.
         folds: it tells of one more presentation of that punch, and of nothing else.
         by: who, as far as that is known.
+        synced: whether the clock that said when was known to be right.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Correction:
     folds: str | None = None
     by: str = ""
     why: str = ""
+    synced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def read_correction(identity: str, seq: int, data: Mapping[str, Any]) -> Correct
         folds if isinstance(folds, str) else None,
         _by(data),
         str(data.get("why") or ""),
+        data.get("clock") != "unsynced",
     )
 
 

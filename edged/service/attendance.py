@@ -47,6 +47,7 @@ class _Late:
     at_ms: int
     reader: str
     key: PunchState | None
+    synced: bool = True
 
 
 class Punches:
@@ -113,7 +114,8 @@ class Punches:
             Their punch; None: it could not be recorded yet.
         """
         with self._lock:
-            late = _Late(person_id, int(self._wall() * 1000), reader, self._pressed())
+            synced = self._outbox.believe() == "synced"
+            late = _Late(person_id, int(self._wall() * 1000), reader, self._pressed(), synced)
             if not self._late:
                 state = self._record(late, at)
                 if state is not None:
@@ -217,6 +219,8 @@ class Punches:
         }
         if choice.folds is not None:
             data["folds"] = choice.folds
+        if not late.synced:
+            data["clock"] = "unsynced"
         return self._journal.record("attendance.corrected", **data) is not None
 
     def _chosen(self, late: _Late, at: float) -> Choice | None:
@@ -301,4 +305,5 @@ class Punches:
 def _late(grant: Event) -> _Late:
     from edged.events.types import utc_ms
 
-    return _Late(str(grant.data["person_id"]), utc_ms(grant.time), "camera", None)
+    synced = grant.clock == "synced"
+    return _Late(str(grant.data["person_id"]), utc_ms(grant.time), "camera", None, synced)

@@ -98,4 +98,4 @@ class PunchLog:
 def _added(made: Correction) -> Punch | None:
     if made.state is None or made.ms is None:
         return None
-    return Punch(made.root, made.person, made.state, made.ms, made=made)
+    return Punch(made.root, made.person, made.state, made.ms, synced=made.synced, made=made)

@@ -362,6 +362,34 @@ def test_a_power_cut_between_an_access_and_its_punch_loses_none(
     assert office.comes(90) == "out"
 
 
+def test_a_late_punch_of_a_clock_that_nobody_believed_is_told_as_that(
+    make: Callable[..., Office],
+) -> None:
+    office = make()
+    office.outbox.believe = lambda: "unsynced"
+    office.journal.record("terminal.started", software="1", model="m")
+    grant(office, "4711")  # whose punch the power cut takes
+    office.outbox.close()
+    office.outbox.open()
+    office.outbox.believe = lambda: "synced"
+    restarted(office)
+    office.outbox.close()
+    office.outbox.believe = lambda: "unsynced"
+    assert office.comes(600, "4712") is None  # that the disk takes
+    office.outbox.open()
+    office.outbox.believe = lambda: "synced"
+    office.now += 5
+    office.punches.tick()
+    assert [event.data["clock"] for event in office.events(CORRECTED)] == ["unsynced"] * 2
+    assert [event.clock for event in office.events(CORRECTED)] == ["synced"] * 2
+    assert described(office)
+    for person in ("4711", "4712"):
+        last = PunchLog(office.outbox).last(person, 0, int(office.now * 1000) + 1)
+        assert last is not None
+        assert not last.synced
+        assert PunchLog(office.outbox).punch(last.id) == last
+
+
 def test_several_that_a_full_disk_and_a_power_cut_took_are_all_made_good(
     make: Callable[..., Office],
 ) -> None:

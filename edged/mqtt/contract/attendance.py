@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from edged.attendance.punch import STATES
-from edged.mqtt.contract.fields import ABSENT, EventId, KeyId, Person, Seq, Time, Told, codes
+from edged.mqtt.contract.fields import ABSENT, Clock, EventId, KeyId, Person, Seq, Time, Told, codes
 
 if TYPE_CHECKING:
     from typing import Any
@@ -57,6 +57,8 @@ class Corrected(Told):
     """The key that signed it."""
     folds: EventId = ABSENT
     """It tells of one more presentation of that punch, and of nothing else."""
+    clock: Clock = ABSENT
+    """`unsynced`: nobody knew whether the clock that said when was right; else left out."""
 
 
 class Punch(Told):
