@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from edged.access.request import Ask
 from edged.decision.outcome import Kind, Outcome
 from edged.errors import DoorError
 
@@ -100,10 +101,13 @@ class Entry:
         self._waiting.pop(who, None)
         reason = self.refusal(subject)
         if reason is None:
+            self._ask_again(at)
             objection = self._objection(subject, ruling, direction, at)
             if objection is not None and objection.waits:
                 until_s = self._monotonic() + self._within_s
-                self._waiting[who] = attempt, objection.reason, until_s
+                # who is forced does not wait with the alarm, which is raised once
+                self._raise_silent_alarm([attempt], opened=False)
+                self._waiting[who] = replace(attempt, duress=False), objection.reason, until_s
                 return Result(objection.reason, waits=True)
             reason = None if objection is None else objection.reason
         visitors = self._parts.visitors
@@ -111,10 +115,31 @@ class Entry:
             reason = None if visitors.spend(attempt.visitor) else "code_used"
         if reason is None:
             return self._open(attempt, subject, ruling, at)
-        if self._parts.areas is not None:
-            self._parts.areas.withdrawn(who)
+        self._withdraw(who)
         self.deny(attempt, reason)
         return Result(reason)
+
+    def _ask_again(self, at: float) -> None:
+        """Whoever waits for somebody passes with them only if they still may by themselves."""
+        for who, (attempt, reason, _) in list(self._waiting.items()):
+            subject, before = attempt.subject, attempt.subject
+            if subject is not None and not subject.visitor:
+                subject = self._parts.credentials.subject(who)
+            now: str | None = "not_in_force"
+            if subject is not None:
+                ask = Ask(subject, at, attempt.factors, attempt.direction)
+                ruling = self._parts.rulebook.rule(ask)
+                same = ruling == attempt.ruling and subject == before
+                now = self.refusal(subject) or (None if same else reason)
+                now = now if ruling.allowed else ruling.reason
+            if now is not None:
+                self._withdraw(who)
+                self.deny(attempt, now)
+
+    def _withdraw(self, who: str) -> None:
+        self._waiting.pop(who, None)
+        if self._parts.areas is not None:
+            self._parts.areas.withdrawn(who)
 
     def _objection(
         self, subject: Subject, ruling: Ruling, direction: Direction, at: float
@@ -171,7 +196,8 @@ class Entry:
             if one.subject is None:
                 continue
             who, reader = one.subject.person_id, one.reader or CAMERA
-            self._house.mode.somebody_in(one.subject.groups, at)
+            if one.direction == "in":
+                self._house.mode.somebody_in(one.subject.groups, at)
             if self._parts.punches is not None:
                 punched = self._parts.punches.granted(who, at, reader)
             if self._parts.panel is not None:
@@ -207,9 +233,7 @@ class Entry:
         for who, (attempt, reason, until_s) in list(self._waiting.items()):
             if now_s < until_s:
                 continue
-            del self._waiting[who]
-            if self._parts.areas is not None:
-                self._parts.areas.withdrawn(who)
+            self._withdraw(who)
             self.deny(attempt, reason)
             ended.append((reason, attempt.reader))
         return ended

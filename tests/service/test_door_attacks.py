@@ -1,0 +1,107 @@
+"""What several people, or a turn of events between two of them, might get past the door with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edged.access.calendar import Calendar
+from edged.access.request import Reading
+from edged.config.door import ModeSpan
+from edged.door.acts import Ordered
+from edged.service.door_mode import DoorMode
+from tests.service.test_access_desk import CARD, Bench
+from tests.service.test_access_desk import bench as bench  # noqa: PLC0414  # a fixture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edged.access.request import Direction
+
+PAIR = [{"name": "pair", "groups": ["pair"], "factors": [["card"]], "two_people": True}]
+SECOND, FORCED_CARD = "B1B2", "A1FF"
+
+
+def two(it: Bench, *groups: str) -> None:
+    """A second person, with a card only."""
+    profile = it.gallery.profile("eileen")
+    row = it.house.index.row("eileen")
+    assert profile is not None
+    assert row is not None
+    model = it.house.doorway._model()
+    it.gallery.add("frank", -row[1], model=model, quality=0.99, source="photo", limit=5)
+    given = {"groups": groups, "cards": [SECOND]}
+    it.gallery.set_profile("frank", type(profile).model_validate(given))
+
+
+def lock_down(it: Bench) -> None:
+    it.mode._control.happen(lambda t_s: Ordered(t_s, "locked_down"))
+    assert it.mode.mode == "locked_down"
+
+
+def test_who_waits_for_a_second_person_is_not_let_in_beside_them_in_a_lockdown(
+    bench: Callable[..., Bench],
+) -> None:
+    door = {"driver": "simulated", "lockdown_groups": ["guard"]}
+    it = bench(("pair",), access={"rules": PAIR}, door=door)
+    two(it, "pair", "guard")
+    it.read("card", CARD)
+    lock_down(it)
+    it.read("card", SECOND)
+    assert it.told("access.granted") == []
+    assert ("eileen", "locked_down") in [(d["person_id"], d["reason"]) for d in it.told()]
+    assert not it.door.relay
+
+
+def test_who_waits_and_is_taken_out_of_force_meanwhile_is_not_let_in(
+    bench: Callable[..., Bench],
+) -> None:
+    it = bench(("pair",), access={"rules": PAIR})
+    two(it, "pair")
+    it.read("card", CARD)
+    profile = it.gallery.profile("eileen")
+    assert profile is not None
+    it.gallery.set_profile("eileen", profile.model_copy(update={"groups": ("other",)}))
+    it.read("card", SECOND)
+    assert it.told("access.granted") == []
+    assert ("eileen", "no_rule") in [(d["person_id"], d["reason"]) for d in it.told()]
+
+
+def test_a_silent_alarm_is_not_lost_by_coming_again_while_somebody_is_waited_for(
+    bench: Callable[..., Bench],
+) -> None:
+    it = bench(("pair",), access={"rules": PAIR})
+    profile = it.gallery.profile("eileen")
+    assert profile is not None
+    given = {"groups": ["pair"], "cards": [CARD, FORCED_CARD], "duress_cards": [FORCED_CARD]}
+    it.gallery.set_profile("eileen", type(profile).model_validate(given))
+    it.read("card", FORCED_CARD)
+    it.read("card", CARD)
+    two(it, "pair")
+    it.read("card", SECOND)
+    assert len(it.told("access.granted")) == 2
+    assert [told["person_id"] for told in it.told("access.duress")] == ["eileen"]
+
+
+def test_whoever_leaves_is_not_the_first_one_in(bench: Callable[..., Bench]) -> None:
+    it = bench(("card",))
+    span = ModeSpan(mode="open", when="always", first_in=("card",))
+    settings = it.config.door.model_copy(update={"timetable": (span,)})
+    it.mode.close()
+    mode = DoorMode(
+        it.outbox, it.door, it.journal, it.state, it.time, may_forget=False, settings=settings,
+        schedules=Calendar.of(it.config), sure=lambda: True,
+    )  # fmt: skip
+    mode.open()
+    try:
+        object.__setattr__(it.house, "mode", mode)
+        modes = []
+        ways: list[Direction] = ["out", "in"]
+        for direction in ways:
+            it.now_s += 1
+            it.desk.read(Reading("keypad", "card", CARD, direction, it.now_s))
+            mode.tick()
+            modes.append(mode.mode)
+        assert len(it.told("access.granted")) == 2
+        assert modes == ["normal", "open"]
+    finally:
+        mode.close()
