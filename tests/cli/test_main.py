@@ -22,7 +22,8 @@ SCRIPT = Path(sys.executable).parent / "edged"
 COMMANDS = (
     "run", "record", "replay", "check", "demo", "doctor", "extract", "compare", "enrol",
     "gallery", "hints", "installer", "model", "door", "signals", "bench", "eval",
-    "audit", "clock", "contract", "ctl", "explain", "keys", "policy", "provision",
+    "area", "attendance", "audit", "clock", "contract", "ctl", "events", "explain", "keys",
+    "policy", "provision",
 )  # fmt: skip
 HEAVY = ("openvino", "onnxruntime", "paho", "gpiod", "sqlcipher3", "amqtt", "picamera2")
 
@@ -102,14 +103,14 @@ def test_no_command_loads_a_vendors_library_before_it_runs():
     assert loaded.stdout.split() == []
 
 
-_PARTS = ("check_", "ctl_", "gallery_", "model_", "policy_")
+_PARTS = ("check_", "ctl_", "door_", "gallery_", "model_", "policy_")
 
 
 def test_every_command_is_in_the_table():
     files = {path.stem for path in Path(package.__file__).parent.glob("cli/*.py")}
     of_model = {"importing", "installing", "signing"}  # a file each for some of its actions
     of_others = {name for name in files if name.startswith(_PARTS)}
-    helpers = {"__init__", "main", "output", "profile"}
+    helpers = {"__init__", "credentials", "main", "output", "profile"}
     assert files - helpers - of_model - of_others == set(COMMANDS)
     assert parser(COMMANDS)
 
