@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from typing import TYPE_CHECKING
 
 from edged.attendance.words import exact, whole_s
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from edged.attendance.day import Day
     from edged.attendance.report import Heading, Total
 
-_FORMULA = ("=", "+", "-", "@", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # also as wide ones
+# also as wide ones; where a comma is the decimal point, a semicolon begins a cell, quoted or not
+_FORMULA = re.compile(r"(^|;)([\s\ufffd]*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
 COLUMNS = (
     "date", "person_id", "name", "first_in", "last_out", "worked_s", "break_s", "breaks",
     "overtime_s", "field_s", "punches", "presentations", "present", "anomalies", "corrected_by",
@@ -66,7 +68,7 @@ def harmless(value: object) -> object:
     plain = value
     if not value.isprintable():
         plain = "".join(one if one.isprintable() else "\ufffd" for one in value)
-    return f"'{plain}" if value.lstrip().startswith(_FORMULA) else plain
+    return _FORMULA.sub(r"\1'\2", plain)
 
 
 def _lines(rows: Iterable[Iterable[object]]) -> str:

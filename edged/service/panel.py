@@ -85,7 +85,8 @@ class PanelLine:
             return None
         if person_id not in self._without:
             self._without.add(person_id)
-            log.warning("%s has no card that the panel could be told; give them one", person_id)
+            # who it is stands in the event, which goes when they are erased
+            log.warning("somebody has no card that the panel could be told; give them one")
         return "no_card"
 
     def granted(self, person_id: str) -> None:
@@ -95,7 +96,7 @@ class PanelLine:
         """
         card = self._card(person_id)
         if card is None or not self._line.send(card):
-            log.error("the panel was not told of %s, who was let in here", person_id)
+            log.error("the panel was not told of somebody who was let in here")
 
     def _card(self, person_id: str) -> str | None:
         """Their first that fits and raises no alarm."""

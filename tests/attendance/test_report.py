@@ -106,6 +106,14 @@ def test_no_spreadsheet_takes_a_cell_for_a_formula(start: str) -> None:
     assert rows(text)[0]["person_id"].endswith("1+1")
 
 
+@pytest.mark.parametrize("cell", ["Eve;=1+1", "Eve; =1+1", 'Eve";\t@x', "\u200b=1+1", ";;-1"])
+def test_no_formula_begins_where_a_semicolon_parts_cells(cell: str) -> None:
+    text = rendered(CsvReport, shift("4711"), Corrections(), heading(names={"4711": cell}))
+    (row,) = rows(text)
+    for part in row["name"].split(";"):
+        assert not part.lstrip(" \ufffd").startswith(("=", "+", "-", "@"))
+
+
 def test_nobody_writes_a_line_of_their_own_into_a_csv() -> None:
     who = 'x\r\n2026-03-02,"boss\x00\u2028'
     (row,) = rows(rendered(CsvReport, shift(who)))
