@@ -48,7 +48,10 @@ def test_every_command_has_help_and_json(edged, command):
     actions = {
         "gallery": ("init", "list", "remove"),
         "model": ("info", "verify"),
-        "door": ("rest",),
+        "door": ("rest", "inputs"),
+        "area": ("list", "set", "forget"),
+        "attendance": ("report", "correct"),
+        "events": ("query",),
         "installer": ("password",),
         "signals": ("test",),
         "eval": ("people", "pairs"),
