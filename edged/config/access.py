@@ -6,20 +6,38 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from edged.config.base import Misplaced, Name, Settings, within
+from edged.config.base import Misplaced, Name, Settings, spelled, within
 
 FACTORS = ("face", "card", "pin", "qr")
 Factor = Literal["face", "card", "pin", "qr"]
 _ROUND_THE_CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 _DAY = "(mon|tue|wed|thu|fri|sat|sun)"
 _DAYS = rf"^(daily|holidays|{_DAY}(-{_DAY})?)$"
-Span = Annotated[str, Field(pattern=_ROUND_THE_CLOCK)]
-Days = Annotated[str, Field(pattern=_DAYS)]
-Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
+Span = Annotated[
+    str, spelled(_ROUND_THE_CLOCK, 'two times with two digits each, such as "08:00-18:00"')
+]
+Days = Annotated[str, spelled(_DAYS, "mon, tue … sun, mon-fri, daily or holidays")]
+Clock = Annotated[
+    str,
+    spelled(r"^([01][0-9]|2[0-3]):[0-5][0-9]$", 'a time in quotation marks, such as "04:00"'),
+]
+
+
+def _sets(value: Any) -> Any:
+    """Refuse ``[face, card]``: is it one set, or two?"""
+    if isinstance(value, list | tuple) and any(isinstance(one, str) for one in value):
+        raise ValueError(
+            "expected sets of factors: [[face], [card, pin]] is the face, or card and PIN"
+        )
+    return value
+
+
 FactorSets = Annotated[
-    tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...], Field(min_length=1)
+    tuple[Annotated[frozenset[Factor], Field(min_length=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_sets),
 ]
 Group = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -58,7 +76,7 @@ class Holidays(Settings):
     """Which days are holidays: those of a country (library ``holidays``), dates of the site, and
     the all-day events of iCalendar files."""
 
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] | None = None
+    country: Annotated[str, spelled(r"^[A-Z]{2}$", "two capitals, such as DE")] | None = None
     subdivision: str | None = None
     dates: tuple[date, ...] = ()
     calendars: tuple[Path, ...] = ()
@@ -146,20 +164,13 @@ class Access(Settings):
 
     rules: tuple[AccessRule, ...] = ()
     factors: FactorSets = (frozenset({"face"}),)
-    second_factor: tuple[Factor, ...] = ("card", "pin")
+    second_factor: tuple[Literal["card", "pin", "qr"], ...] = ("card", "pin")
     wait_s: Annotated[float, *within(2, 120)] = 15
     two_people_within_s: Annotated[float, *within(2, 300)] = 30
     area: Area | None = None
     pins: PinGuard = PinGuard()
     qr: QrTokens | None = None
     direction: Literal["in", "out"] = "in"
-
-    @field_validator("factors", mode="before")
-    @classmethod
-    def _sets(cls, value: Any) -> Any:
-        if isinstance(value, list | tuple) and value and all(isinstance(v, str) for v in value):
-            raise ValueError("expected sets of factors such as [[face], [card, pin]]")
-        return value
 
     @model_validator(mode="after")
     def _distinct(self) -> Access:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
+from edged.config.access import Clock
 from edged.config.base import Name, Settings, within
 
 PunchState = Literal["in", "out", "break", "return", "field", "overtime"]
@@ -30,4 +29,4 @@ class Attendance(Settings):
     keys: tuple[PunchState, ...] = ()
     key_within_s: Annotated[float, *within(2, 120)] = 15
     fold_within_s: Annotated[float, *within(0, 3600)] = 60
-    day_begins: Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")] = "04:00"
+    day_begins: Clock = "04:00"

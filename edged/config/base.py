@@ -36,7 +36,19 @@ def within(minimum: float, maximum: float) -> Any:
     return (BeforeValidator(_plain_number), Field(ge=minimum, le=maximum))
 
 
-Name = Annotated[str, Field(pattern=NAME)]
+EXPECTED: dict[str, str] = {}
+"""What an installer is told in the place of a pattern."""
+
+
+def spelled(pattern: str, expected: str) -> Any:
+    """For `Annotated`: text of this pattern, which is told as `expected`."""
+    EXPECTED[pattern] = expected
+    return Field(pattern=pattern)
+
+
+Name = Annotated[
+    str, spelled(NAME, "up to 64 letters, digits, _ . -, the first a letter or a digit")
+]
 
 
 class Settings(BaseModel):

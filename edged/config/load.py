@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_origin
 import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from edged.config.base import EXPECTED
 from edged.config.schema import Config, Misplaced
 from edged.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _LARGEST_FILE = 1_000_000
 _SECRET = frozenset({"key", "public_key"})  # what is given here may be a key by mistake
+_EXPECTED = {
+    "tuple_type": "expected a list, such as [a, b]",
+    "frozen_set_type": "expected a list, such as [a, b]",
+    "dict_type": "expected settings, each with its name",
+    "model_type": "expected settings, each with its name",
+    "string_type": "expected text; put it in quotation marks",
+    "too_short": "expected at least one entry",
+    "date_from_datetime_parsing": "expected a day, such as 2026-12-24",
+    "date_type": "expected a day, such as 2026-12-24",
+    "date_parsing": "expected a day, such as 2026-12-24",
+}
 _NAMES_OR_PATHS = ("bundle", "detector", "source")
 _DEEPEST = 20
 _MOST_VALUES = 20_000
@@ -165,12 +177,27 @@ def _message(error: Any, path: Path_, data: Any, model: type[BaseModel]) -> str:
         return "needs a driver"
     if kind == "union_tag_invalid":
         return f"unknown driver (got {context.get('tag')!r}); known: {context.get('expected_tags')}"
-    text = str(context["error"]) if "error" in context else error["msg"]
+    text = _told(kind, context) or error["msg"]
     text = text[:1].lower() + text[1:]
     if isinstance(given, dict | list) or _SECRET.intersection(map(str, path)):
         return text
     shown = repr(given)
     return f"{text} (got {shown if len(shown) <= 80 else shown[:77] + '…'})"
+
+
+def _told(kind: str, context: Mapping[str, Any]) -> str:
+    """What pydantic says in words of its own, in an installer's; empty: as it says it."""
+    if kind == "string_pattern_mismatch" and context["pattern"] in EXPECTED:
+        return f"expected {EXPECTED[context['pattern']]}"
+    return _EXPECTED.get(kind) or str(context.get("error", ""))
+
+
+def _hollow(error: Any, errors: Sequence[Any]) -> bool:
+    """Whether a list is only said to be too short because something in it is wrong."""
+    here = error["loc"]
+    return error["type"] == "too_short" and any(
+        other["loc"][: len(here)] == here and len(other["loc"]) > len(here) for other in errors
+    )
 
 
 def _problems(
@@ -241,7 +268,10 @@ def parse_as(
         config = model.model_validate(document.data)
     except ValidationError as fault:
         seen: set[tuple[Path_, str]] = set()
-        for error in fault.errors(include_url=False):
+        errors = fault.errors(include_url=False)
+        for error in errors:
+            if _hollow(error, errors):
+                continue
             path = _place(error["loc"], document.data)
             for place, message in _problems(error, path, document.data, model):
                 if (place, message) not in seen:

@@ -101,6 +101,36 @@ def test_all_problems_come_at_once_in_the_order_of_the_file() -> None:
         ),
         (GOOD + "decision: {doubtful: grant}\n", "decision.doubtful: input should be 'review',"),
         (GOOD + "decision: {margin: 0.6}\n", "decision.margin: "),
+        (
+            GOOD + "access: {rules: [{name: a, factors: [face, card]}]}\n",
+            "access.rules.0.factors: expected sets of factors: [[face], [card, pin]]",
+        ),
+        (
+            GOOD + "access: {rules: [{name: a, factors: [[]]}]}\n",
+            "access.rules.0.factors.0: expected at least one entry",
+        ),
+        (
+            GOOD + "access: {rules: [{name: a, groups: guards}]}\n",
+            "access.rules.0.groups: expected a list, such as [a, b] (got 'guards')",
+        ),
+        (GOOD + "access: {second_factor: [face]}\n", "access.second_factor.0: input should be"),
+        (
+            GOOD + "schedules: {office: {days: {mon: ['8:00-18:00']}}}\n",
+            "schedules.office.days.mon.0: expected two times with two digits each",
+        ),
+        (
+            GOOD + "schedules: {office: {days: {mo: []}}}\n",
+            "schedules.office.days.mo: expected mon, tue",
+        ),
+        (GOOD + "holidays: {country: de}\n", "holidays.country: expected two capitals"),
+        (
+            GOOD + "holidays: {dates: [24.12.2026]}\n",
+            "holidays.dates.0: expected a day, such as 2026-12-24 (got '24.12.2026')",
+        ),
+        (
+            GOOD + "attendance: {day_begins: 14:00}\n",
+            "attendance.day_begins: expected text; put it in quotation marks",
+        ),
         (GOOD + "decision: {margin: .nan}\n", "decision.margin: "),
         (GOOD + "decision: {strangers_per_day: -1}\n", "decision.strangers_per_day: "),
         (GOOD + "decision: {serve_again_after_s: 0}\n", "decision.serve_again_after_s: "),

@@ -100,14 +100,14 @@ def test_what_is_wrong_is_told_at_its_place(old: str, new: str, told: str) -> No
     [
         ("{green: on}", "{green: 3 s}", "signals.states.granted.green: expected true, false"),
         ("{green: on}", "{green: 1}", "signals.states.granted.green: expected true, false"),
-        ("{green: on}", "yes", "signals.states.granted: input should be a valid dictionary"),
+        ("{green: on}", "yes", "signals.states.granted: expected settings, each with its name"),
         ("[0.2, 0.2]", "[]", "signals.states.denied.red.seconds"),
         ("[0.2, 0.2]", "[0]", "signals.states.denied.red.seconds.0"),
         ("[0.2, 0.2]", "[.nan]", "signals.states.denied.red.seconds.0"),
         ("[0.2, 0.2]", "[61]", "signals.states.denied.red.seconds.0"),
         ("[0.2, 0.2]", str([0.2] * 65), "signals.states.denied.red.seconds"),
         ("times: 3", "times: -1", "signals.states.denied.red.times"),
-        ("    red:", "    a red one:", "signals.lines.a red one: string should match"),
+        ("    red:", "    a red one:", "signals.lines.a red one: expected up to 64 letters"),
     ],
 )
 def test_what_no_lamp_can_do_is_refused(old: str, new: str, path: str) -> None:
