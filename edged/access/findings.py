@@ -123,7 +123,7 @@ def _factors(config: Config) -> Iterator[Finding]:
 def readable(config: Config) -> frozenset[str]:
     """The factors that can be shown at this terminal."""
     can = {factor for reader in config.readers.values() for factor in _READS[reader.driver]}
-    if config.web is not None:
+    if config.web is not None and config.web.pin_pad:
         can.add("pin")  # keyed on its page
     if config.access is not None and config.access.qr is not None:
         can.add("qr")

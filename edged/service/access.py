@@ -6,12 +6,15 @@ Each is made in a few lines of `AccessParts`; what it does stands in its own fil
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
+from edged.access.request import Reading
 from edged.access.rulebook import Rulebook
 from edged.access.zone import source_of
+from edged.config.access import Access
 from edged.gallery.credentials import Credentials
 from edged.service.access_desk import AccessDesk
 from edged.service.areas import Areas
@@ -44,6 +47,9 @@ if TYPE_CHECKING:
     from edged.vault.secret import Secret
 
 P = TypeVar("P", bound="Part")
+
+PAGE = "page"
+"""What the terminal's own page is called as a reader."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -190,6 +196,12 @@ class AccessParts:
         """The keys that count for the site's orders: some may sign visitors' codes."""
         if self.visitors is not None:
             self.visitors.trust(keyring)
+
+    def typed(self, kind: str, value: str) -> None:
+        """From the page's thread: a PIN, or a key that says what a punch is."""
+        access = self._house.config.access or Access()
+        what: Literal["pin", "key"] = "key" if kind == "key" else "pin"
+        self.desk.read(Reading(PAGE, what, value, access.direction, time.monotonic()))
 
     def tick(self) -> None:
         """From the supervisor, every half second."""

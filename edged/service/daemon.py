@@ -304,7 +304,7 @@ class Daemon:
             again=self._move.again,
             twin=self._move.twin,
         )
-        self._pages.open(stack, self._terminal.enrolling.answer)
+        self._pages.open(stack, self._terminal.enrolling.answer, self._access.typed)
         self._state.set(software=__version__, model=self._engine.identity)
         self._refresh_facts()
         self._open_link(stack)

@@ -291,7 +291,7 @@ def test_groups_and_people_who_are_not_enrolled_are_told() -> None:
             ],
         ),
         ({"access": {"factors": [["card"]], "rules": [{"name": "a", "deny": True}]}}, []),
-        ({"access": {"factors": [["pin"]]}, "web": {"port": 8480}}, []),
+        ({"access": {"factors": [["pin"]]}, "web": {"pin_pad": True}}, []),
         ({"access": {"factors": [["qr", "card"]], "qr": {}}, "readers": READER}, []),
         (
             {
