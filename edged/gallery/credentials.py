@@ -50,6 +50,14 @@ class Credentials:
         found = self._held(card)
         return None if found is None else found[0]
 
+    def shown(self, card: str) -> tuple[Subject, bool] | None:
+        """`holder`, `subject` and `is_duress` at once, for one reading of the gallery."""
+        found = self._held(card)
+        if found is None:
+            return None
+        person_id, profile = found
+        return _subject(person_id, profile), card_number(card) in profile.duress_cards
+
     def is_duress(self, card: str) -> bool:
         """Whether it is marked to raise a silent alarm."""
         found = self._held(card)
@@ -79,7 +87,7 @@ class Credentials:
         profile = self._profile(person_id)
         if profile is None:
             return None
-        return Subject(person_id, frozenset(profile.groups), extended=profile.extended)
+        return _subject(person_id, profile)
 
     def known(self, person_id: str) -> bool:
         """Whether somebody is enrolled as this, in force or not."""
@@ -119,3 +127,7 @@ class Credentials:
             log.info("the gallery can be read again")
         self._lost = False
         return found
+
+
+def _subject(person_id: str, profile: Profile) -> Subject:
+    return Subject(person_id, frozenset(profile.groups), extended=profile.extended)

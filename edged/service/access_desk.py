@@ -75,6 +75,7 @@ class AccessDesk:
         self._lock = threading.Lock()
         self._faces: dict[str, Outcome] = {}
         self._visitor: Visitor | None = None
+        self._read_now: Subject | None = None  # by the card that is just being looked at
         self._unlooked = False  # the last PIN came during a rest
         self._buckets: dict[str, tuple[float, float]] = {}
         self._babbling: set[str] = set()
@@ -220,15 +221,17 @@ class AccessDesk:
 
     def _card(self, card: str, place: Place) -> None:
         credentials = self._parts.credentials
-        holder = credentials.holder(card)
-        if holder is None:
+        found = credentials.shown(card)
+        if found is None:
             digest = (("card", credentials.digest(card)),) if card else ()
             self._unknown("unknown_card", place, digest)
         elif self._guesses.resting(None, place.reader):
             self._show_wrong(place)
         else:
-            duress, now_s = credentials.is_duress(card), self._monotonic()
-            self._run(self._session.named(Factor.CARD, holder, place, now_s, duress=duress))
+            (self._read_now, duress), now_s = found, self._monotonic()
+            who = self._read_now.person_id
+            self._run(self._session.named(Factor.CARD, who, place, now_s, duress=duress))
+            self._read_now = None
 
     def _code(self, code: str, place: Place) -> None:
         visitors = self._parts.visitors
@@ -375,6 +378,8 @@ class AccessDesk:
         visitor, who = self._visitor, decide.person_id
         if Factor.QR in decide.factors and visitor and visitor.subject.person_id == who:
             return visitor.subject
+        if self._read_now is not None and self._read_now.person_id == who:
+            return self._read_now
         subject = self._parts.credentials.subject(who)
         if subject is None and not self._ruled and Factor.FACE in decide.factors:
             return Subject(who)  # found in force a moment ago; nothing else is asked here

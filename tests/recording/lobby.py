@@ -11,7 +11,7 @@ from edged.config.schema import Decision
 from edged.gallery.search import Index
 from edged.recording.codec import write_policy
 from edged.recording.items import Header
-from edged.service.judge import Judge
+from edged.service.judge import Judge, one_to_one
 from edged.service.policy import make_policy
 from edged.service.replay import Calibration, calibration
 from edged.testing.builders import CURVE, face
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edged.decision.policy import Policy
     from edged.decision.presentation import Outcome, Step, Summary
     from edged.recording.recorder import Recorder
-    from edged.types import Floats
+    from edged.types import Floats, Match
 
 SIZE = 16
 FRAME_S = 1 / 15
@@ -76,15 +76,22 @@ class Lobby:
     seq: int = 0
     outcomes: list[Outcome] = field(default_factory=list)
     summaries: list[Summary] = field(default_factory=list)
+    claim: str | None = None  # who somebody says they are
 
     def __post_init__(self) -> None:
         self._noise = np.random.default_rng(0)
         self.judge = Judge(
             policy_of(self.about),
-            lambda probe: self.index.search(probe, 2),
+            self._search,
             calibration(self.about).quality.quality,
             lambda mark: self.recorder and self.recorder.mark(mark),  # type: ignore[arg-type,func-returns-value]
         )
+
+    def _search(self, probe: Floats) -> Match:
+        row = None if self.claim is None else self.index.row(self.claim)
+        if self.claim is None or row is None:
+            return self.index.search(probe, 2)
+        return one_to_one(self.claim, row[1], probe)
 
     def enrol(self, **people: int) -> None:
         """Name and seed of each."""

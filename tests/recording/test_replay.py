@@ -49,6 +49,26 @@ def test_its_own_policy_gives_what_was_recorded(recording: Recording, replayed: 
     assert result.other is None
 
 
+def test_who_was_compared_with_one_person_alone_is_so_again(
+    recording: Recording, replayed: Replayed
+) -> None:
+    with recording() as lobby:
+        lobby.enrol(alice=ALICE, bob=BOB)
+        lobby.claim = "bob"
+        lobby.comes(BOB, track=1)
+        lobby.comes(ALICE, track=2)
+        lobby.claim = None
+        lobby.comes(ALICE, track=3)
+    kinds = [(one.kind.value, one.people) for one in lobby.outcomes]
+    assert kinds == [("access.granted", 1), ("access.denied", 1), ("access.granted", 2)]
+    result = replayed()
+    assert [one.outcome for one in result.own] == lobby.outcomes
+    assert result.compared() == (3, 3, 0, None)
+    larger = replayed(people=10_000_000).other
+    assert larger is not None
+    assert [one.outcome.people for one in larger][:1] == [1]  # a claim is one of one
+
+
 def test_a_difference_is_told_with_both_sides(
     file: RecordingFile, recording: Recording, replayed: Replayed
 ) -> None:

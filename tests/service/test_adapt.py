@@ -101,9 +101,10 @@ def evidence(
     *,
     template: Floats | None = FACE,
     lookalike: bool = False,
+    claimed: bool = False,
 ) -> FusedMatch:
     best = Candidate("alice", similarity, lookalike)
-    return FusedMatch(Match((best,), PEOPLE), quality, 3, template)
+    return FusedMatch(Match((best,), PEOPLE, claimed), quality, 3, template)
 
 
 def test_a_clear_grant_may_be_learnt_from() -> None:
@@ -118,6 +119,7 @@ def test_a_clear_grant_may_be_learnt_from() -> None:
     [
         (None, grant()),
         (evidence(template=None), grant()),
+        (evidence(claimed=True), grant()),
         (evidence(), Step(Phase.GATHERING)),
         (evidence(), grant(kind=Kind.SECOND_FACTOR)),
         (evidence(), grant(kind=Kind.REVIEW)),
