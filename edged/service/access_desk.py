@@ -193,8 +193,9 @@ class AccessDesk:
         left, then_s = self._buckets.get(reader, (_AT_ONCE, now_s))
         left = min(_AT_ONCE, left + (now_s - then_s) * _READINGS_HZ)
         self._buckets[reader] = (left - 1 if left >= 1 else left, now_s)
-        if left >= 1:
+        if left >= _AT_ONCE:  # it paused
             self._babbling.discard(reader)
+        if left >= 1:
             return True
         if reader not in self._babbling:
             self._babbling.add(reader)

@@ -212,6 +212,19 @@ def test_of_a_reader_that_babbles_only_so_much_is_looked_at(bench: Callable[...,
     assert len(it.told("access.granted")) == 11
 
 
+def test_a_reader_that_babbles_on_is_logged_once(
+    bench: Callable[..., Bench], caplog: pytest.LogCaptureFixture
+) -> None:
+    it = bench(("card",))
+    for _ in range(300):
+        it.read("key", "in", 0.05)
+    assert caplog.text.count("reads too much") == 1
+    it.read("key", "in", 2.0)
+    for _ in range(30):
+        it.read("key", "in", 0.05)
+    assert caplog.text.count("reads too much") == 2
+
+
 def test_one_reader_that_babbles_is_no_matter_for_another(bench: Callable[..., Bench]) -> None:
     it = bench(("card",))
     for _ in range(100):
