@@ -12,7 +12,7 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edged.access.order import Order
+from edged.access.order import LATEST, Order
 from edged.access.presence import Erased, Forgotten, Presence
 from edged.errors import StorageError
 from edged.events.types import utc_text
@@ -37,6 +37,10 @@ MOST_READ = 100_000
 
 KEPT_MS = 31 * 86_400_000
 """For so long it is known of who is not inside that they are not."""
+
+AHEAD_MS = 400 * 86_400_000
+"""By so much another terminal's clock may be ahead: numbers only ever grow, and its word would
+have all of them end."""
 
 _KEEP_EVERY = 1000  # events that changed nothing
 
@@ -167,11 +171,15 @@ class AreasLog:
 
     def hear(self, said: Sequence[Said]) -> None:
         """What other terminals say; each is done once it is on the disk."""
+        wall_ms = self._clock.now() * 1000 if self._clock.trusted else LATEST
         for one in said:
             try:
                 found = self._reader.said(one.terminal, one.kind, one.time, one.data)
             except ValueError as fault:
                 log.warning("%s says what cannot be: %s", one.terminal, fault)
+                continue
+            if one.data["order"] > wall_ms + AHEAD_MS:
+                log.warning("%s says what cannot be: its clock is far ahead", one.terminal)
                 continue
             self._apply(found)
         self._undone += [one.done for one in said]

@@ -74,8 +74,14 @@ class Reader:
         words: list[Word] = [] if area is None else [Moved(person, area, order, terminal)]
         ours = area == self.area if self.area is not None else terminal == self.terminal
         if groups and data["direction"] == "in" and ours:
-            words.append(LetIn(groups, day_of(utc_ms(time) / 1000, self.zone()), order))
+            words.append(LetIn(groups, self._day(time), order))
         return words
+
+    def _day(self, time: str) -> int:
+        try:
+            return day_of(utc_ms(time) / 1000, self.zone())
+        except (TypeError, OverflowError):  # without a zone, or on no calendar
+            raise ValueError("time is none") from None
 
 
 def passed(going: Going, area: str | None, order: int) -> dict[str, Any]:
