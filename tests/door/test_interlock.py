@@ -55,6 +55,17 @@ def test_a_claim_is_answered_in_one_round_trip() -> None:
     assert b.blocked(10) == "other_passing"
 
 
+def test_a_word_that_answers_what_was_said_long_ago_counts_for_nothing() -> None:
+    a, b = pair()
+    assert a.ask(10) is None
+    b.hear(a.say(10), 10)
+    late = b.say(10)
+    assert late.yields is not None
+    a.hear(late, 10 + STALE_S + 0.1)
+    assert not a.holding
+    assert not a.heard(10 + STALE_S + 0.1)
+
+
 def test_who_yields_stays_locked_until_it_hears_that_the_other_is_shut_however_long() -> None:
     a, b = pair()
     held(a, b, 10)
