@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from edged.camera.table import open_camera
+from edged.cli.check_parts import codes_are_readable, doubtful_parts, peers_are_known
 from edged.cli.check_rules import doubtful_rules, wrong_rules
 from edged.cli.output import add_config, add_json
 from edged.config.load import in_order, load, load_parts, problem_at
@@ -84,10 +85,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
         checks.of("door", lambda: _open(make_door(parts["door"])))
     if "camera" in parts:
         checks.of("camera", lambda: open_camera(parts["camera"]).probe())
-    if parts.get("mqtt") is not None:
-        _check_mqtt(checks, parts["mqtt"])
-    if parts.get("web") is not None:
-        _check_web(checks, parts["web"])
+    _check_sections(checks, parts)
     if not problems:
         checks.problems += wrong_rules(args.config, load(args.config))
     if checks.problems or manifest is None:
@@ -96,6 +94,7 @@ def run(args: argparse.Namespace, output: Output) -> int:
     decision: Decision = begun.config.decision
     policy = make_policy(decision, manifest)
     rules = doubtful_rules(args.config, begun.config, key)
+    readers = doubtful_parts(args.config, begun.config)
     output.result(
         {
             "ok": True,
@@ -104,13 +103,14 @@ def run(args: argparse.Namespace, output: Output) -> int:
             "desired": desired_document(begun),
             "not_found_by_model": lost,
             "rules": rules,
+            "readers": readers,
         },
         [
             f"{args.config}: the terminal can start",
             *desired_lines(begun),
             *_told(decision, policy),
             *_told_lost(lost),
-            *(f"WARNING: {line}" for line in rules),
+            *(f"WARNING: {line}" for line in in_order([*rules, *readers])),
         ],
     )
     return 0
@@ -190,6 +190,18 @@ class _Checks:
             text = "; ".join(str(fault).splitlines())
             self.problems.append(problem_at(self._file, setting, text))
             return None
+
+
+def _check_sections(checks: _Checks, parts: dict[str, Any]) -> None:
+    """What may be there or not."""
+    if parts.get("mqtt") is not None:
+        _check_mqtt(checks, parts["mqtt"])
+    if parts.get("web") is not None:
+        _check_web(checks, parts["web"])
+    access = parts.get("access")
+    codes = None if access is None else access.qr
+    for setting, check in (*peers_are_known(parts.get("peers", ())), *codes_are_readable(codes)):
+        checks.of(setting, check)
 
 
 def _check_web(checks: _Checks, settings: Web) -> None:

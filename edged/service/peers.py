@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from edged.errors import BrokerError
+from edged.errors import BrokerError, KeyUnavailable
 from edged.events.evidence import Signatures, read_event
 from edged.mqtt.topics import Topics
 from edged.service.areas_words import SHARED
@@ -95,7 +95,7 @@ class Peers:
         self._peers = {
             peer.terminal: _Peer(
                 Topics(here.prefix, here.site, peer.terminal, here.dash),
-                Signatures((peer.public_key,)),
+                _signatures(peer),
             )
             for peer in peers
         }
@@ -231,3 +231,10 @@ class Peers:
         self.problem = f"messages in the name of {name} are refused: {why}; see who may publish"
         self._refused_s = self._monotonic()
         self._news()
+
+
+def _signatures(peer: Peer) -> Signatures:
+    try:
+        return Signatures((peer.public_key,))
+    except KeyUnavailable as fault:
+        raise KeyUnavailable(f"peers: the key of {peer.terminal}: {fault}") from fault

@@ -66,7 +66,7 @@ class QrEye:
         Raises:
             ReaderError: the library that reads codes is missing.
         """
-        decode = _decoder()
+        decode = decoder()
         self._stop.clear()
         self._thread = threading.Thread(target=self._run, args=(decode,), name="codes", daemon=True)
         self._thread.start()
@@ -130,7 +130,12 @@ def grey(image: Image) -> NDArray[np.uint8]:
     return np.ascontiguousarray(plane[:: max(1, step), :: max(1, step)])
 
 
-def _decoder() -> Decode:
+def decoder() -> Decode:
+    """What reads the codes in an image.
+
+    Raises:
+        ReaderError: the library that does is missing.
+    """
     try:
         import zxingcpp
     except ImportError as fault:

@@ -83,7 +83,7 @@ class Visitors:
             ReaderError: one of them is none.
         """
         if self._settings is not None:
-            self._given = dict(_read_key(path) for path in self._settings.keys)
+            self._given = dict(read_key(path) for path in self._settings.keys)
 
     def trust(self, keyring: Keyring) -> None:
         """The site's enrollers may sign codes as well, as long as their keys count."""
@@ -178,7 +178,12 @@ def _nonce(digest: str) -> str:
     return f"qr/{digest}"  # no command's: no id of a key holds a slash
 
 
-def _read_key(path: Path) -> tuple[str, Ed25519PublicKey]:
+def read_key(path: Path) -> tuple[str, Ed25519PublicKey]:
+    """A key of `access.qr.keys`, and its id.
+
+    Raises:
+        ReaderError: it is none.
+    """
     try:
         with path.open("rb") as file:
             text = file.read(_LARGEST_KEY).decode("utf-8", errors="replace")

@@ -243,3 +243,40 @@ def test_a_wrong_key_makes_neither_a_history_nor_a_recording(edged, site):
     assert edged("check", "-c", site.config).code == 2
     assert not site.gallery.with_name("own.db").exists()
     assert not site.gallery.with_name("kept.rec").exists()
+
+
+def test_another_terminals_key_that_is_none_is_told_at_its_place(edged, site):
+    broken = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
+    peers = [{"terminal": "door-9", "public_key": broken}]
+    site.configure(peers=peers, mqtt={"host": "127.0.0.1", "port": free_port()})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    assert f"edged.yaml:{line_of(site, 'public_key')}:" in ran.err
+    assert "peers.0.public_key: not an Ed25519 public key in PEM form; `edged gallery" in ran.err
+
+
+def test_a_key_for_visitors_codes_that_is_not_there_is_a_problem(edged, site):
+    site.configure(access={"qr": {"keys": ["nobody.pem"]}})
+    ran = edged("check", "-c", site.config)
+    assert ran.code == 2
+    assert "access.qr.keys.0:" in ran.err
+    assert "nobody.pem: No such file" in ran.err
+
+
+def test_a_reader_that_cannot_work_is_a_warning_with_its_place(edged, site):
+    (site.folder / "tty").touch()
+    line = {"device": str(site.folder / "tty"), "key_file": "no.key"}
+    site.configure(
+        readers={
+            "way-in": {"driver": "osdp", **line},
+            "pad": {"driver": "keyboard", "device": str(site.folder / "pad")},
+        },
+        panel={**line, "device": str(site.folder / "tty2")},
+    )
+    ran = edged("check", "-c", site.config)
+    told = [one.split(": ")[2] for one in ran.out.splitlines() if one.startswith("WARNING")]
+    assert (ran.code, sorted(told)) == (
+        0,
+        ["panel.device", "panel.key_file", "readers.pad.device", "readers.way-in.key_file"],
+    )
+    assert len(edged("check", "-c", site.config, "--json").json["readers"]) == 4
