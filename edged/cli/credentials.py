@@ -64,7 +64,7 @@ def given_credentials(args: argparse.Namespace) -> dict[str, Any]:
         except ValueError as fault:
             raise BadUsage(f"{where}:{number}: {kind}: {fault}") from None
     if same_pin(given.get("pin"), given.get("duress_pin")):
-        raise BadUsage(f"{where}: duress-pin is the same as pin; choose another")
+        raise BadUsage(f"{where}: duress-pin is the same as pin, or one begins with the other")
     if cards:
         given["cards"] = list(cards)
         given["duress_cards"] = [card for card, marked in cards.items() if marked]

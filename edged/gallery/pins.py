@@ -17,6 +17,7 @@ from typing import Any
 
 _LOG_N, _R, _P = 11, 8, 1
 _SALT_BYTES, _HASH_BYTES = 16, 32
+_SHORTEST = 4
 _PIN = re.compile(r"[0-9]{4,16}")
 # PHC string format; what others may have hashed costs no more than ours
 _KEPT = re.compile(r"\$scrypt\$ln=(1[0-2]),r=8,p=1\$([A-Za-z0-9+/]{22})\$([A-Za-z0-9+/]{43})")
@@ -74,16 +75,17 @@ def is_weak(pin: str) -> bool:
 
 
 def same_pin(one: Any, other: Any) -> bool:
-    """Whether two of them, each as digits or as it is kept, are surely one PIN.
+    """Whether two of them, each as digits or as it is kept, are surely one PIN for a keypad that
+    ends one after so many digits: they are the same, or one begins with the other.
 
-    Of two hashes with different salts nobody can tell.
+    Of two hashes with different salts nobody can tell, nor how what is hashed goes on.
     """
     if not isinstance(one, str) or not isinstance(other, str):
         return False
     for hashed, plain in ((_read(one), other), (_read(other), one)):
         if hashed is not None and is_pin(plain):
-            return hashed.fits(plain)
-    return one == other
+            return any(hashed.fits(plain[:end]) for end in range(_SHORTEST, len(plain) + 1))
+    return one.startswith(other) or other.startswith(one)
 
 
 def which(pin: str, kept: tuple[str | None, ...]) -> tuple[bool, ...]:

@@ -197,7 +197,7 @@ def read_profile(given: Any) -> Profile:
     if not set(profile.duress_cards) <= set(profile.cards):
         raise GalleryError("duress_cards: one of them is not among cards")
     if profile.pin and profile.duress_pin and same_pin(given["pin"], given["duress_pin"]):
-        raise GalleryError("duress_pin: is the same as pin; choose another")
+        raise GalleryError("duress_pin: is the same as pin, or one begins with the other")
     return profile
 
 

@@ -46,7 +46,7 @@ class Digits:
         Returns:
             The entry that is complete now. With `pause_s` above 0 ask `due` from time to time.
         """
-        if self.count and t_s - self._last_s > self._together_s:
+        if t_s - self._last_s > self._together_s:
             self.clear()
         self._last_s = t_s
         if key == "enter":

@@ -374,6 +374,16 @@ def test_a_duress_pin_that_is_the_pin_is_refused_also_where_one_is_known_already
         read_profile({"pin": known.pin, "duress_pin": known.pin})
 
 
+@pytest.mark.parametrize(("pin", "forced"), [("5093", "50937"), ("509371", "5093")])
+def test_a_keypad_that_ends_a_pin_by_its_length_never_takes_one_pin_for_the_other(
+    pin: str, forced: str
+) -> None:
+    for one, other in ((pin, forced), (kept_pin(min(pin, forced)), max(pin, forced))):
+        with pytest.raises(GalleryError, match="begins with"):
+            read_profile({"pin": one, "duress_pin": other})
+    assert read_profile({"pin": "5093", "duress_pin": "15093"}).duress_pin
+
+
 def test_one_card_in_two_spellings_is_one_card() -> None:
     assert read_profile({"cards": ["0012", "12", "0x12"]}).cards == ("12",)
 

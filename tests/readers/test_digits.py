@@ -63,7 +63,9 @@ def test_an_entry_that_is_too_long_is_none_and_never_a_part_of_it() -> None:
     assert pressed(digits, "1" * 10_000 + "↵") == []
     assert pressed(digits, "1" * (LONGEST + 1) + "←←←↵") == []
     assert pressed(digits, "1" * LONGEST + "↵") == ["1" * LONGEST]
-    pressed(digits, "1" * 100)
+    pressed(digits, "1" * 100 + "←" * 100)
+    assert pressed(digits, "2468↵", 60.0) == ["2468"]
+    pressed(digits, "1" * 100, 60.0)
     digits.clear()
     assert pressed(digits, "2468↵") == ["2468"]
 
