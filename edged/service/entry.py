@@ -132,6 +132,9 @@ class Entry:
                 same = ruling == attempt.ruling and subject == before
                 now = self.refusal(subject) or (None if same else reason)
                 now = now if ruling.allowed else ruling.reason
+            visitor, visitors = attempt.visitor, self._parts.visitors
+            if visitor is not None and visitors is not None and visitors.used(visitor):
+                now = "code_used"
             if now is not None:
                 self._withdraw(who)
                 self.deny(attempt, now)

@@ -119,6 +119,10 @@ class Visitors:
             subject = known
         return Visitor(subject, visit.digest, visit.ends)
 
+    def used(self, visitor: Visitor) -> bool:
+        """Whether somebody was let in by this code since it was read."""
+        return self._used(visitor.digest)
+
     def spend(self, visitor: Visitor) -> bool:
         """Use a code up, just before the door opens for it; False: it was used meanwhile, or that
         cannot be kept: the door stays shut."""

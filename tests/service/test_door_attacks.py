@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from edged.access.calendar import Calendar
 from edged.access.request import Reading
+from edged.access.token import Visit, write_token
 from edged.config.door import ModeSpan
 from edged.door.acts import Ordered
+from edged.mqtt.keys import pem
 from edged.service.door_mode import DoorMode
 from tests.service.test_access_desk import CARD, Bench
 from tests.service.test_access_desk import bench as bench  # noqa: PLC0414  # a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from edged.access.request import Direction
 
@@ -105,3 +110,27 @@ def test_whoever_leaves_is_not_the_first_one_in(bench: Callable[..., Bench]) -> 
         assert modes == ["normal", "open"]
     finally:
         mode.close()
+
+
+def test_a_code_that_was_used_elsewhere_while_its_visitor_waited_keeps_no_escort_out(
+    bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    (tmp_path / "site.pem").write_text(pem(key.public_key()))
+    guests = {"name": "guests", "groups": ["visitor"], "factors": [["qr"]], "escort": ["card"]}
+    rules = [guests, {"name": "card", "groups": ["card"], "factors": [["card"]]}]
+    it = bench(("card",), access={"rules": rules, "qr": {"keys": [str(tmp_path / "site.pem")]}})
+    now = int(it.time.now())
+    visit = Visit("guest-17", it.config.site, now - 60, now + 3600)
+    visitors = it.parts.visitors
+    assert visitors is not None
+    visitors._unsynced = True  # where the tests run, nobody need keep the clock
+    it.read("qr", write_token(visit, key))
+    assert it.shown.ask == "escort"
+    visitors.mark_used({"digest": visit.digest})
+    it.read("card", CARD)
+    assert [told["person_id"] for told in it.told("access.granted")] == ["eileen"]
+    assert [(told["person_id"], told["reason"]) for told in it.told()] == [
+        ("guest-17", "code_used")
+    ]
+    assert it.door.relay
