@@ -166,12 +166,8 @@ class DoorMode:
     def tick(self) -> None:
         """End what is over, follow the timetable, hold open what is to be open."""
         with self._changing:
-            before, mode = self._order, self.mode
-            if before.is_over(self._now()):
-                self._put(NORMAL)
-                self._keep(NORMAL)
-                self._record(mode, "time")
-                self._tell()
+            if self._order.is_over(self._now()):
+                self._end_order()
             self._follow_timetable()
         self._control.tick()
 
@@ -313,6 +309,20 @@ class DoorMode:
         if mode != self._order.mode:
             return Reply(text=f"the timetable says {mode}, and that comes first", data=data)
         return Reply(data=data)
+
+    def _end_order(self) -> None:
+        """Its time is up; where the timetable holds the door open then, that is on the record
+        before it does."""
+        before, after = self.mode, self._wish.mode
+        opens = RULES[after].held and not RULES[before].held
+        recorded = opens and not self._may_forget
+        if recorded and not self._record(before, "time", NORMAL):
+            return  # tried again with the next tick
+        self._put(NORMAL)
+        self._keep(NORMAL)
+        if not recorded:
+            self._record(before, "time")
+        self._tell()
 
     def _follow_timetable(self) -> None:
         """One change at a time; what opens more is on the record before it is in force."""

@@ -477,6 +477,24 @@ def test_no_timetable_opens_a_door_without_a_record_and_none_waits_to_shut_it(
     assert not one.door.relay
 
 
+def test_the_end_of_a_lockdown_opens_no_door_by_the_timetable_without_a_record(
+    store: Store, bench: Callable[..., Bench]
+) -> None:
+    one = bench(**OFFICE).open()
+    one.order(mode="locked_down", for_s=60)
+    one.hours.on = True
+    one.later(0.5)
+    store.full = True
+    one.later(60)
+    assert not one.door.relay
+    assert one.mode.mode == "locked_down"
+    store.full = False
+    one.later(0.5)
+    assert one.door.relay
+    changes = [data for kind, data in one.store.events if kind == "door.mode_changed"]
+    assert [(data["mode"], data["by"]) for data in changes][-1] == ("open", "time")
+
+
 def test_where_the_installer_allows_it_the_timetable_opens_without_a_record(
     store: Store, bench: Callable[..., Bench]
 ) -> None:
