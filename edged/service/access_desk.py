@@ -117,10 +117,8 @@ class AccessDesk:
     def blind_but_open(self) -> str | None:
         """What opens without the camera, for people; None: nothing."""
         book = self._parts.rulebook
-        sets = {
-            *book.factors,
-            *(one for rule in book.rules if not rule.deny for one in rule.factors),
-        }
+        rules = [rule.factors for rule in book.rules if not rule.deny] or [book.factors]
+        sets = {one for factors in rules for one in factors}
         can = self._readable - {Factor.FACE}
         found = sorted(" and ".join(sorted(one)) for one in sets if one <= can)
         return ", or ".join(found) or None

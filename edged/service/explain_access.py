@@ -16,7 +16,7 @@ _OTHERWISE = {
     "factor_missing": "the rest of what the rule asks for, within access.wait_s",
     "factor_unavailable": "a reader for it, or the camera back",
     "not_the_holder": "the face of whom the card, code or PIN belongs to",
-    "unknown_card": "the card given to somebody: edged gallery set PERSON --card",
+    "unknown_card": "the card given to somebody: edged gallery set PERSON --credentials FILE",
     "anti_passback": "them leaving first, or edged ctl area where what is known is wrong",
     "area_full": "somebody leaving",
     "second_person": "another person of the same rule, within access.two_people_within_s",
