@@ -12,7 +12,7 @@ from edged.access.moments import moment, said, written
 from edged.access.outlook import outlook
 from edged.access.request import Ask, Factor, Subject
 from edged.access.rulebook import Rulebook, names
-from edged.cli import policy_simulate, policy_week
+from edged.cli import policy_door, policy_simulate, policy_week
 from edged.cli.output import BadUsage, add_config, add_json, person_id
 from edged.config.access import FACTORS
 from edged.config.load import lines_of, load
@@ -80,7 +80,10 @@ def explain(args: argparse.Namespace, output: Output) -> int:
     settings = terminal.config.access
     direction = args.direction or (settings.direction if settings is not None else "in")
     told = outlook(terminal.book, Ask(subject, at, args.factors, direction))
-    allowed = told.ruling.allowed and absent is None
+    door = policy_door.timed(terminal, subject, at)
+    may = told.ruling.allowed and absent is None
+    allowed = may and door.lets_in
+    shut = may and not door.lets_in
     document = {
         "person_id": args.person_id,
         "groups": sorted(subject.groups),
@@ -88,12 +91,14 @@ def explain(args: argparse.Namespace, output: Output) -> int:
         "factors": [one for one in FACTORS if one in args.factors],
         "direction": direction,
         "allowed": allowed,
-        "reason": "not_in_force" if absent is not None else told.ruling.reason,
-        "why": absent or told.ruling.why,
+        "reason": "not_in_force" if absent else door.mode if shut else told.ruling.reason,
+        "why": absent or (door.said(terminal) if shut else told.ruling.why),
+        "door": {"mode": door.mode, "line": door.line, "lets_in": door.lets_in},
         **_document(told, terminal),
     }
     who = args.person_id or "somebody"
-    output.result(document, _told(who, at, args.factors, told, absent, terminal))
+    lines = _told(who, at, args.factors, told, absent or door.shut_for_them(terminal), terminal)
+    output.result(document, [*lines, *door.told(terminal)])
     return 0
 
 

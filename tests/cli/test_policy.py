@@ -127,6 +127,30 @@ def test_explain_as_json_has_all_of_it(policy: Callable[..., Ran], ruled: Site) 
     assert [one["rule"] for one in told["not_yet"]] == ["staff"]
 
 
+def test_explain_counts_in_what_the_timetable_makes_of_the_door(
+    bare: Site, edged: Callable[..., Ran]
+) -> None:
+    spans = [{"mode": "secured", "when": "night"}, {"mode": "open", "when": "office"}]
+    door = {"driver": "simulated", "timetable": spans, "lockdown_groups": ["guard"]}
+    bare.configure(**RULES, door=door)
+
+    def asked(who: str, clock: str, *more: str) -> Ran:
+        at = f"2026-06-01T{clock}"
+        return edged("policy", "explain", "--groups", who, "--at", at, "-c", bare.config, *more)
+
+    late = ("--factors", "face,card")
+    shut = asked("staff", "23:00", *late)
+    assert shut.out.startswith("no: ")
+    assert "the timetable has the door secured until Tue 02 Jun 2026 06:00 CEST" in shut.out
+    assert f"edged.yaml:{line_of(bare, '- mode: secured')}: - mode: secured" in shut.out
+    told = asked("staff", "23:00", *late, "--json").json
+    assert (told["allowed"], told["reason"]) == (False, "secured")
+    assert told["door"]["lets_in"] is False
+    assert asked("guard", "23:00").out.startswith("yes: ")
+    assert asked("staff", "09:00").out.startswith("yes: ")
+    assert "the timetable has the door open until" in asked("staff", "09:00").out
+
+
 def test_without_rules_everybody_passes(bare: Site, edged: Callable[..., Ran]) -> None:
     bare.configure(time_zone="Europe/Berlin")
     ran = edged("policy", "explain", "--groups", "x", "-c", bare.config)
