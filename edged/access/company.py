@@ -82,6 +82,10 @@ class Company:
             leader = _Leader(subject.person_id, subject.groups, direction, until)
             self._leaders[subject.person_id] = leader
 
+    def leads_no_more(self, person_id: str) -> None:
+        """They did not pass, after all."""
+        self._leaders.pop(person_id, None)
+
     def leave(self, person_id: str) -> None:
         """They wait no more."""
         self._waiting.pop(person_id, None)

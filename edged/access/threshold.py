@@ -151,6 +151,7 @@ class Threshold:
         if going.passed or going.grants:
             return False
         self.arrived(going)
+        self._company.leads_no_more(going.person_id)
         return True
 
     def arrived(self, going: Going) -> None:

@@ -391,6 +391,16 @@ def test_an_escort_holds_the_door_for_those_who_follow_for_a_time() -> None:
     assert door.reason(who("eve"), GUEST) == "needs_escort"
 
 
+def test_an_escort_whose_door_was_not_opened_holds_it_for_nobody() -> None:
+    door, ada = Door(within_s=30), who("ada", "staff")
+    assert door.asks(ada) is None
+    (going,) = door.grants(ada)
+    assert door.asks(who("eve"), GUEST) is None  # as long as it may be
+    door.threshold.withdrawn("eve")
+    assert door.threshold.unused(going)
+    assert door.reason(who("eve"), GUEST) == "needs_escort"
+
+
 def test_an_escort_is_not_needed_by_one_and_comes_in_alone_where_there_is_no_room() -> None:
     door = Door(most=1)
     assert door.reason(who("gus"), GUEST) == "needs_escort"
