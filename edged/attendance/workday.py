@@ -61,12 +61,15 @@ def moment(text: str, zone: tzinfo | None = None) -> int:
         zone: of a time that does not say it; None: it has to.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is none, or one that the clocks of the zone skip.
     """
     leap = len(text) > 18 and text[16:19] == ":60"
     found = datetime.fromisoformat(text[:16] + ":59" + text[19:] if leap else text)
     if found.tzinfo is None:
         if zone is None:
             raise ValueError("the time does not say its zone; write Z or an offset at its end")
-        found = found.replace(tzinfo=zone)
+        wall = found
+        found = wall.replace(tzinfo=zone)
+        if found.astimezone(UTC).astimezone(zone).replace(tzinfo=None, fold=wall.fold) != wall:
+            raise ValueError("the clock skips this time on that day; write an offset at its end")
     return (found - _EPOCH) // _MS + 1000 * leap

@@ -132,3 +132,13 @@ def test_a_time_is_read_a_leap_second_as_the_one_after_it(text: str, same: str) 
 def test_what_is_no_moment_is_none(text: str) -> None:
     with pytest.raises(ValueError):
         moment(text)
+
+
+def test_a_time_that_the_clocks_skip_is_none_and_of_one_that_comes_twice_the_first_is_meant() -> (
+    None
+):
+    zone = ZoneInfo("Europe/Berlin")
+    with pytest.raises(ValueError, match="skips"):
+        moment("2026-03-29T02:30", zone)
+    assert moment("2026-03-29T03:30", zone) == moment("2026-03-29T01:30Z")
+    assert moment("2026-10-25T02:30", zone) == moment("2026-10-25T00:30Z")
