@@ -105,8 +105,10 @@ class AccessDesk:
         return {}
 
     def close(self) -> None:
-        """Forget who stands there."""
+        """End what is waited for, and forget who stands there; safe twice."""
         with self._lock:
+            self._run(self._session.cancel())
+            self._entry.close()
             self._over()
 
     def dress(self, display: Display) -> Display:

@@ -241,6 +241,12 @@ class Entry:
             ended.append((reason, attempt.reader))
         return ended
 
+    def close(self) -> None:
+        """Nobody is waited for any more."""
+        for who, (attempt, reason, _) in list(self._waiting.items()):
+            self._withdraw(who)
+            self.deny(attempt, reason)
+
     def _raise_silent_alarm(self, attempts: Iterable[Attempt], *, opened: bool) -> None:
         for one in attempts:
             if one.duress:

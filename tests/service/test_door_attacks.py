@@ -134,3 +134,22 @@ def test_a_code_that_was_used_elsewhere_while_its_visitor_waited_keeps_no_escort
         ("guest-17", "code_used")
     ]
     assert it.door.relay
+
+
+def test_a_clean_end_ends_every_attempt_and_raises_the_silent_alarm_of_who_is_asked_for_more(
+    bench: Callable[..., Bench],
+) -> None:
+    rules = [*PAIR, {"name": "two", "groups": ["two"], "factors": [["card", "pin"]]}]
+    it = bench(("pair",), access={"rules": rules})
+    two(it, "two")
+    profile = it.gallery.profile("frank")
+    assert profile is not None
+    given = {"groups": ["two"], "cards": [SECOND], "duress_cards": [SECOND]}
+    it.gallery.set_profile("frank", type(profile).model_validate(given))
+    it.read("card", CARD)
+    it.read("card", SECOND)
+    it.desk.close()
+    it.desk.close()
+    ended = {(told["person_id"], told["reason"]) for told in it.told()}
+    assert ended == {("eileen", "second_person"), ("frank", "cancelled")}
+    assert [told["person_id"] for told in it.told("access.duress")] == ["frank"]
