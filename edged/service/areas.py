@@ -67,6 +67,8 @@ class Areas:
         self._on_code = on_code
         self._config = config
         self._here = here_of(config)
+        rules = () if config.access is None else config.access.rules
+        self._awaited = frozenset(group for rule in rules for group in rule.after)
         self._state = state
         self._journal = journal
         self._clock = clock
@@ -168,7 +170,9 @@ class Areas:
     def _record(self, going: Going) -> None:
         if going.passed:
             area = self._here.leads_to(going.direction)
-            self._log.record("access.passed", lambda order: words.passed(going, area, order))
+            self._log.record(
+                "access.passed", lambda order: words.passed(going, area, order, self._awaited)
+            )
         else:
             data = words.not_entered(going.person_id, going.direction)
             self._journal.record("access.not_entered", **data)

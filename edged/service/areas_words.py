@@ -84,13 +84,17 @@ class Reader:
             raise ValueError("time is none") from None
 
 
-def passed(going: Going, area: str | None, order: int) -> dict[str, Any]:
-    """The data of ``access.passed``."""
+def passed(
+    going: Going, area: str | None, order: int, awaited: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """The data of ``access.passed``; of somebody in very many groups those first that others wait
+    for."""
+    groups = sorted(going.groups, key=lambda one: (one not in awaited, one))
     return {
         "person_id": going.person_id,
         "direction": going.direction,
         "area": area,
-        "groups": sorted(going.groups)[:_MOST_GROUPS],
+        "groups": sorted(groups[:_MOST_GROUPS]),
         "passback": going.passback,
         "order": order,
     }

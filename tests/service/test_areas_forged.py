@@ -1,4 +1,4 @@
-"""What another terminal may sign, mad or stolen, and what nobody must come to harm by."""
+"""What another terminal may sign, mad or stolen, and other words that nobody foresaw."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from edged.access.order import LATEST
-from edged.access.request import Subject
+from edged.access.request import Ruling, Subject
 from edged.service.peers import Said
 from tests.service.kit import wait
-from tests.service.test_areas import ANYBODY, NOON, Here
+from tests.service.test_areas import ANYBODY, HARD, NOON, Here
 from tests.service.test_areas import make as make  # noqa: PLC0414  # a fixture
 
 if TYPE_CHECKING:
@@ -42,6 +42,23 @@ def test_a_time_that_cannot_be_costs_no_passage_of_ones_own(
     going.entered()
     wait(lambda: [e["person_id"] for e in here.events("access.passed")] == ["ada"])
     assert "areas" not in here.state.degraded
+
+
+def test_whoever_is_in_a_thousand_groups_is_the_first_one_in_all_the_same(
+    make: Callable[..., Here],
+) -> None:
+    rules = [{"name": "crew", "groups": ["crew"], "after": ["zz-keys"]}]
+    here = make(access={"area": HARD, "rules": rules})
+    crew = Subject("bob", frozenset({"crew"}))
+    ruling = Ruling(allowed=True, reason="permitted", rule="crew", after=("zz-keys",))
+    found = here.areas.objection(crew, ruling, "in", NOON)
+    assert found is not None
+    assert found.reason == "nobody_in_yet"
+    many = Subject("ada", frozenset({f"g{number:03}" for number in range(999)} | {"zz-keys"}))
+    assert here.areas.objection(many, ANYBODY, "in", NOON) is None
+    here.areas.granted(many, ANYBODY, "in", NOON).entered()
+    wait(lambda: here.events("access.passed"))
+    wait(lambda: here.areas.objection(crew, ruling, "in", NOON) is None)
 
 
 def test_a_terminal_of_the_far_future_does_not_end_all_counting(make: Callable[..., Here]) -> None:
