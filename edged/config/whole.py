@@ -115,6 +115,17 @@ def _lines_of_their_own(config: Config) -> Iterator[Problem]:
         taken.setdefault((chip, line), called)
 
 
+def _files_of_their_own(config: Config) -> Iterator[Problem]:
+    """Nor does a file that stands for a switch."""
+    taken: dict[str, str] = {}
+    for name, wired in config.door.inputs.items():
+        if wired.file is None:
+            continue
+        if str(wired.file) in taken:
+            yield ("door", name, "file"), f"{wired.file} is {taken[str(wired.file)]}'s already"
+        taken.setdefault(str(wired.file), f"door.{name}")
+
+
 def _wired(config: Config) -> Iterator[tuple[Path, str, int | str | None, str]]:
     """Path, chip, line and name of everything on a GPIO line."""
     door, signals, tamper = config.door, config.signals, config.gallery.wipe.tamper
@@ -143,4 +154,5 @@ _CHECKS: tuple[Callable[[Config], Iterator[Problem]], ...] = (
     _peers,
     _readers,
     _lines_of_their_own,
+    _files_of_their_own,
 )

@@ -54,6 +54,10 @@ def problems(more: str, base: str = BASE) -> list[str]:
             "t.yaml:9: door.interlock.peer: unknown peer; known here: none",
         ),
         (
+            "  contact: {file: x}\n  exit_button: {file: x}\n",
+            "t.yaml:9: door.exit_button.file: x is door.contact's already",
+        ),
+        (
             "  interlock: {peer: door-2}\n",
             "t.yaml:8: door.interlock: needs contact: nobody else knows that it is shut",
         ),
