@@ -28,7 +28,7 @@ from edged.gallery.profile import Profile, read_profile
 from edged.gallery.store import Gallery
 from edged.service.engine import Engine
 from edged.service.qr_eye import QrEye, grey
-from edged.service.qr_eye import _decoder as codes_of
+from edged.service.qr_eye import decoder as codes_of
 from edged.types import Frame
 from edged.vault.secret import Secret
 from tests.service.codes import held_into
