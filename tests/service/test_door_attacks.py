@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -115,25 +115,48 @@ def test_whoever_leaves_is_not_the_first_one_in(bench: Callable[..., Bench]) -> 
 def test_a_code_that_was_used_elsewhere_while_its_visitor_waited_keeps_no_escort_out(
     bench: Callable[..., Bench], tmp_path: Path
 ) -> None:
-    key = Ed25519PrivateKey.generate()
-    (tmp_path / "site.pem").write_text(pem(key.public_key()))
-    guests = {"name": "guests", "groups": ["visitor"], "factors": [["qr"]], "escort": ["card"]}
-    rules = [guests, {"name": "card", "groups": ["card"], "factors": [["card"]]}]
-    it = bench(("card",), access={"rules": rules, "qr": {"keys": [str(tmp_path / "site.pem")]}})
-    now = int(it.time.now())
-    visit = Visit("guest-17", it.config.site, now - 60, now + 3600)
+    it, visit, code = with_codes(bench, tmp_path)
     visitors = it.parts.visitors
     assert visitors is not None
-    visitors._unsynced = True  # where the tests run, nobody need keep the clock
-    it.read("qr", write_token(visit, key))
+    it.read("qr", code)
     assert it.shown.ask == "escort"
     visitors.mark_used({"digest": visit.digest})
     it.read("card", CARD)
     assert [told["person_id"] for told in it.told("access.granted")] == ["eileen"]
-    assert [(told["person_id"], told["reason"]) for told in it.told()] == [
-        ("guest-17", "code_used")
-    ]
+    (told,) = it.told()
+    assert (told["person_id"], told["reason"]) == ("guest-17", "code_used")
     assert it.door.relay
+
+
+def test_a_code_that_was_used_elsewhere_while_more_was_asked_for_opens_nothing(
+    bench: Callable[..., Bench], tmp_path: Path
+) -> None:
+    it, visit, code = with_codes(bench, tmp_path, "eileen", ["qr", "card"])
+    visitors = it.parts.visitors
+    assert visitors is not None
+    it.read("qr", code)
+    visitors.mark_used({"digest": visit.digest})
+    it.read("card", CARD)
+    assert it.reasons == ["code_used"]
+    assert not it.door.relay
+
+
+def with_codes(
+    bench: Callable[..., Bench], folder: Path, who: str = "guest-17", *factors: list[str]
+) -> tuple[Bench, Visit, str]:
+    """A door that reads codes, and a code of somebody."""
+    key = Ed25519PrivateKey.generate()
+    (folder / "site.pem").write_text(pem(key.public_key()))
+    guests = {"name": "guests", "groups": ["visitor"], "factors": [["qr"]], "escort": ["card"]}
+    card: dict[str, Any] = {"name": "card", "groups": ["card"], "factors": [["card"]]}
+    card["factors"] = [*factors] or card["factors"]
+    access = {"rules": [guests, card], "qr": {"keys": [str(folder / "site.pem")]}}
+    it = bench(("card",), access=access)
+    assert it.parts.visitors is not None
+    it.parts.visitors._unsynced = True  # where the tests run, nobody need keep the clock
+    now = int(it.time.now())
+    visit = Visit(who, it.config.site, now - 60, now + 3600)
+    return it, visit, write_token(visit, key)
 
 
 def test_a_clean_end_ends_every_attempt_and_raises_the_silent_alarm_of_who_is_asked_for_more(
