@@ -14,6 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+_PIN, _CARD = 5, 1
+"""What a wrong PIN and an unknown card weigh: pockets hold cards of other houses, and no reader
+shall rest because a bus came."""
 _MOST = 2000  # counts that are kept; people and readers are fewer
 
 
@@ -22,7 +25,7 @@ class Count:
     """What is known of one reader or person.
 
     Attributes:
-        wrong: since the last rest.
+        wrong: since the last rest, in weights.
         rests: how many there were, one after the other.
         until_s: of the last rest, or when the last wrong one came if that is later.
     """
@@ -50,13 +53,13 @@ class Guard:
     """The counts. Times are monotonic seconds.
 
     Args:
-        tries: wrong ones until a rest.
+        tries: wrong PINs until a rest; of unknown cards it takes five times as many.
         rest_s: of the first one; each is twice as long as the one before.
         longest_rest_s: of any; who was not wrong for so long begins anew.
     """
 
     def __init__(self, tries: int, rest_s: float, longest_rest_s: float) -> None:
-        self._tries = tries
+        self._full = tries * _PIN
         self._rest_s = rest_s
         self._longest_s = max(rest_s, longest_rest_s)
         self._counts: dict[str, Count] = {}
@@ -73,9 +76,10 @@ class Guard:
         known = self._counts.get(one)
         return known is not None and known.wrong == 0 and now_s < known.until_s
 
-    def wrong(self, whose: Iterable[str], now_s: float) -> list[LockedOut]:
-        """Count a wrong one against each; the rests that begin with it."""
-        return [began for one in whose if (began := self._count(one, now_s)) is not None]
+    def wrong(self, whose: Iterable[str], now_s: float, *, card: bool = False) -> list[LockedOut]:
+        """Count a wrong PIN, or an unknown card, against each; the rests that begin with it."""
+        weight = _CARD if card else _PIN
+        return [began for one in whose if (began := self._count(one, now_s, weight)) is not None]
 
     def right(self, person: str, reader: str) -> bool:
         """Somebody was right: nothing is held against them any more, and a little less against
@@ -86,7 +90,7 @@ class Guard:
         if known is None:
             return gone is not None
         if known.wrong:
-            known = Count(known.wrong - 1, known.rests, known.until_s)
+            known = Count(max(0, known.wrong - _PIN), known.rests, known.until_s)
         elif known.rests > 1:
             known = Count(0, known.rests - 1, known.until_s)
         else:
@@ -95,12 +99,12 @@ class Guard:
         self._counts[reader] = known
         return True
 
-    def _count(self, one: str, now_s: float) -> LockedOut | None:
+    def _count(self, one: str, now_s: float, weight: int) -> LockedOut | None:
         known = self._counts.pop(one, Count())
         if now_s - known.until_s >= self._longest_s:
             known = Count()
-        if known.wrong + 1 < self._tries:
-            self._keep(one, Count(known.wrong + 1, known.rests, now_s))
+        if known.wrong + weight < self._full:
+            self._keep(one, Count(known.wrong + weight, known.rests, now_s))
             return None
         rest_s = self._length_s(known.rests + 1)
         self._keep(one, Count(0, known.rests + 1, now_s + rest_s))

@@ -265,7 +265,7 @@ class AccessDesk:
                 ),
                 reason,
             )
-            self._guesses.wrong(None, place.reader)
+            self._guesses.wrong(None, place.reader, card=reason == "unknown_card")
         self._show_wrong(place)
 
     # what follows

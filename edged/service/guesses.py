@@ -58,10 +58,10 @@ class Guesses:
         """Whether what comes now is not to be looked at; it is counted as such."""
         return self._guard.resting(self._of(person_id, reader), self._monotonic())
 
-    def wrong(self, person_id: str | None, reader: str | None) -> None:
-        """Count a wrong one; tell when a rest begins."""
+    def wrong(self, person_id: str | None, reader: str | None, *, card: bool = False) -> None:
+        """Count a wrong PIN, or a card or code that is nobody's; tell when a rest begins."""
         whose = self._of(person_id, reader)
-        for began in self._guard.wrong(whose, self._monotonic()):
+        for began in self._guard.wrong(whose, self._monotonic(), card=card):
             person = began.of.startswith("person/")
             who = {"person_id": person_id} if person else {}
             log.warning("a rest of %.0f s against guessing begins", began.rest_s)

@@ -14,6 +14,16 @@ from edged.access.pins import Guard, LockedOut
 READER, ADA, BOB = "reader/keypad", "person/ada", "person/bob"
 
 
+def test_of_unknown_cards_it_takes_five_times_as_many() -> None:
+    guard = Guard(3, 15, 3600)
+    for second in range(14):
+        assert guard.wrong(["reader"], float(second), card=True) == []
+    assert not guard.resting(["reader"], 14.0)
+    (began,) = guard.wrong(["reader"], 14.0, card=True)
+    assert began.rest_s == 15
+    assert guard.resting(["reader"], 15.0)
+
+
 def guard(tries: int = 3, rest_s: float = 15, longest_rest_s: float = 3600) -> Guard:
     return Guard(tries, rest_s, longest_rest_s)
 
