@@ -101,7 +101,10 @@ def _country(settings: Holidays) -> Callable[[int], Names] | None:
 
 
 def _year(code: str, part: str | None, year: int) -> Names:
-    days = _library().country_holidays(code, subdiv=part, years=year, expand=False)
+    # names in one language wherever it is asked; left out, the environment would decide
+    days = _library().country_holidays(
+        code, subdiv=part, years=year, expand=False, language="en_US"
+    )
     return {day.toordinal(): str(name) for day, name in days.items()}
 
 

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """4 MB, of which 1 MB is taken by ``ballast``."""
+    """5 MB, of which 2 MB are taken by ``ballast``."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m", "tmpfs", str(folder)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("no small disk can be mounted here (root)")
-    (folder / "ballast").write_bytes(bytes(1_000_000))
+    (folder / "ballast").write_bytes(bytes(2_000_000))
     yield folder
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
