@@ -327,7 +327,7 @@ def test_a_pin_under_duress_opens_as_ever_and_the_site_is_told(place: Place) -> 
     place.card("fay")
     place.pin(PINS["fay"])
     assert place.granted("fay") == forced
-    assert place.site.events("access.duress")[-1]["seq"] < place.seq
+    assert place.site.events("access.duress")[-1]["seq"] <= place.seq
 
 
 def test_a_marked_card_raises_the_silent_alarm_too(place: Place) -> None:
