@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,13 @@ from edged.access.rulebook import Rulebook
 from edged.errors import ConfigError
 from edged.service.desired import merged
 from tests.access.books import ask, at, configured
+from tests.service.kit import PERSON, wait
+from tests.service.manager import allowed, applied, desire, lives
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.service.kit import Door, Views
 
 OFFICE = {"days": {"mon-fri": ["08:00-18:00"], "holidays": []}}
 LATER = {"days": {"mon-fri": ["10:00-18:00"], "holidays": []}, "valid_from": "2026-01-01"}
@@ -64,3 +71,25 @@ def test_what_makes_no_rulebook_is_refused_with_the_reason(
     with pytest.raises(ConfigError) as caught:
         merged(YAML, settings)
     assert text in str(caught.value)
+
+
+def test_a_schedule_of_the_site_decides_at_the_door(
+    open_door: Callable[..., Door], views: Views
+) -> None:
+    never = {"days": {"daily": []}}
+    door = open_door(
+        lambda terminal: terminal.enrol(views),
+        mqtt=allowed(),
+        schedules={"office": {"days": {"daily": ["00:00-24:00"]}}},
+        access={"rules": [{"name": "staff", "when": "office"}]},
+    )
+    door.stage.show("near")
+    granted = door.site.event("access.granted", person_id=PERSON)
+    assert granted["data"]["by"]["rule"] == "staff"
+    seq = door.leave()
+    desire(door.site, 1, {"schedules": {"office": never}})
+    wait(lambda: lives(door) == 2)
+    applied(door.site, 1, "applied")
+    door.stage.show("near")
+    denied = door.site.event("access.denied", after=seq)
+    assert (denied["data"]["reason"], denied["data"]["person_id"]) == ("no_rule", PERSON)
