@@ -380,10 +380,19 @@ def test_guessing_is_locked_out_over_a_restart_and_nobody_learns_from_going_on(
     place: Place,
 ) -> None:
     """The last test here: it leaves the reader at rest."""
+    for _ in range(3):  # whoever is right eases what the tests before left at the reader
+        place.card("fay")
+        place.pin(PINS["fay"])
+        place.granted("fay")
+        place.leave()
     for _ in range(3):
         place.card("fay")
         place.pin("0000")
-        place.denied("wrong_pin", "fay")
+        # what was left of the test before may end meanwhile
+        found = place.site.event(
+            "access.denied", after=place.seq, reason="wrong_pin", person_id="fay"
+        )
+        place.seq = found["seq"]
     wait(lambda: place.site.events("access.locked_out")[1:])
     told = [event["data"] for event in place.site.events("access.locked_out")]
     assert {one["what"] for one in told} == {"person", "reader"}
