@@ -9,7 +9,7 @@ from edged.readers.digits import LONGEST, Digits
 from edged.readers.keymap import KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 Read = tuple[Literal["card", "pin", "key"], str]
 """Kind and value; a value is 1-64 printable ASCII characters without a space."""
@@ -83,11 +83,16 @@ class Frames:
         return inner
 
 
-class CardLines:
-    """Card numbers from a serial line."""
+class _Framed:
+    """Readings of a device that sends one a frame.
 
-    def __init__(self, begin: str, end: str) -> None:
-        self._frames = Frames(begin.encode("ascii"), end.encode("ascii"))
+    Args:
+        meaning: of a frame; None: it has none.
+    """
+
+    def __init__(self, frames: Frames, meaning: Callable[[bytes], Read | None]) -> None:
+        self._frames = frames
+        self._meaning = meaning
         self._bad = 0
 
     @property
@@ -96,34 +101,7 @@ class CardLines:
 
     def feed(self, data: bytes, t_s: float) -> Iterator[Read]:
         for piece in self._frames.feed(data, t_s):
-            value = printable(piece)
-            if value is None:
-                self._bad += 1
-            else:
-                yield "card", value
-
-    def idle(self, t_s: float) -> Iterator[Read]:
-        self._frames.idle(t_s)
-        return iter(())
-
-    def reset(self) -> None:
-        self._frames.reset()
-
-
-class Commands:
-    """Lines such as ``card 1234567``, ``pin 2468``, ``key in``."""
-
-    def __init__(self) -> None:
-        self._frames = Frames(b"", b"\n")
-        self._bad = 0
-
-    @property
-    def unreadable(self) -> int:
-        return self._bad + self._frames.unreadable
-
-    def feed(self, data: bytes, t_s: float) -> Iterator[Read]:
-        for piece in self._frames.feed(data, t_s):
-            read = _command(piece)
+            read = self._meaning(piece)
             if read is None:
                 self._bad += 1
             else:
@@ -135,6 +113,25 @@ class Commands:
 
     def reset(self) -> None:
         self._frames.reset()
+
+
+class CardLines(_Framed):
+    """Card numbers from a serial line."""
+
+    def __init__(self, begin: str, end: str) -> None:
+        super().__init__(Frames(begin.encode("ascii"), end.encode("ascii")), _card)
+
+
+class Commands(_Framed):
+    """Lines such as ``card 1234567``, ``pin 2468``, ``key in``."""
+
+    def __init__(self) -> None:
+        super().__init__(Frames(b"", b"\n"), _command)
+
+
+def _card(piece: bytes) -> Read | None:
+    value = printable(piece)
+    return None if value is None else ("card", value)
 
 
 def _command(piece: bytes) -> Read | None:
